@@ -1,0 +1,106 @@
+"""Settings as frozen dataclasses. No torch here: the command line reads them to print its help."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How the course's tiny CLIP is pretrained (`hybridlab pretrain-clip`).
+
+    Attributes:
+        schedule: (steps, image size) in turn; small pictures first, because they cost less.
+        batch_size: B, pictures in a step.
+        lr: peak learning rate of the text tower and the projection.
+        vision_lr: peak learning rate of the image tower, which starts from ImageNet weights.
+        weight_decay: of AdamW, on matrices only.
+        warmup: steps of linear warm-up before the cosine.
+        ema: decay of the moving average of the weights, which is what is shipped.
+        patch_weight: weight of the loss on patch scores beside the one on global scores.
+        caption_weight: weight of the loss on captions of whole pictures.
+        singles: share of single-emoji pictures.
+        seed: of the pictures, the captions and the fresh weights.
+        save_every: steps between checkpoints.
+    """
+
+    schedule: tuple[tuple[int, int], ...] = ((800, 96), (300, 128))
+    batch_size: int = 64
+    lr: float = 2e-3
+    vision_lr: float = 7e-4
+    weight_decay: float = 0.05
+    warmup: int = 100
+    ema: float = 0.998
+    patch_weight: float = 1.0
+    caption_weight: float = 0.5
+    singles: float = 0.35
+    seed: int = 0
+    save_every: int = 100
+
+    @property
+    def steps(self) -> int:
+        """All steps together."""
+        return sum(steps for steps, _ in self.schedule)
+
+    def to_dict(self) -> dict[str, object]:
+        """As a dictionary for cards and checkpoints."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """The whole pipeline on the small world (`hybridlab demo`).
+
+    Attributes:
+        train, val, test: scenes in each split.
+        seed: of the scenes, the weights and the order of the batches.
+        batch_size: B of all stages.
+        decoder_epochs: phase 0, the decoder on frozen CNN features.
+        linear_epochs: the two linear baselines.
+        fusion_epochs: phase 1, fusion and heads on cached views.
+        tune_epochs: phase 2, with CLIP's vision tower unfrozen; 0 leaves the phase out.
+        lr: peak learning rate of new layers.
+        vision_lr: peak learning rate of CLIP's vision tower in phase 2.
+        alpha, beta: weights of BCE and of the contrastive loss.
+        dim: D of the decoder and of the fused vector.
+        resamples: bootstrap resamples of the test scenes.
+    """
+
+    train: int = 3000
+    val: int = 600
+    test: int = 1000
+    seed: int = 0
+    batch_size: int = 64
+    decoder_epochs: int = 12
+    linear_epochs: int = 20
+    fusion_epochs: int = 12
+    tune_epochs: int = 1
+    lr: float = 1e-3
+    vision_lr: float = 1e-4
+    alpha: float = 1.0
+    beta: float = 0.1
+    dim: int = 256
+    resamples: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("train", "val", "test", "batch_size", "dim", "resamples"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more")
+        for name in ("decoder_epochs", "linear_epochs", "fusion_epochs", "tune_epochs", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; give 0 or more")
+        for name in ("lr", "vision_lr", "alpha", "beta"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} is {getattr(self, name)}; give a finite number >= 0")
+
+    @classmethod
+    def quick(cls) -> DemoConfig:
+        """A very small run of every stage, for tests and a first look: figures mean nothing."""
+        return cls(
+            train=96, val=64, test=64, batch_size=32, decoder_epochs=2, linear_epochs=3,
+            fusion_epochs=2, tune_epochs=1, resamples=50, dim=64,
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """As a dictionary for `metrics.json` and bundles."""
+        return asdict(self)

@@ -1,0 +1,1 @@
+"""Label sequences: order, the CNN-RNN that decodes them, and its per-label scores."""

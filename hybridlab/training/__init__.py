@@ -1,0 +1,1 @@
+"""Stages, loop, feature cache and CLIP pretraining."""

@@ -1,0 +1,97 @@
+"""The loop: shuffle, step, report. Every stage of the course trains through it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a stage stands after one step."""
+
+    stage: str
+    step: int
+    steps: int
+    loss: float
+
+
+Report = Callable[[Progress], None]
+
+
+def silent(progress: Progress) -> None:
+    """Report to nobody."""
+
+
+def warmup_cosine(step: int, steps: int, warmup_share: float = 0.1) -> float:
+    """Share of the peak rate: linear warm-up, then a cosine to 0."""
+    warmup = max(1, round(warmup_share * steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def train(
+    stage: str,
+    groups: Iterable[tuple[nn.Module, float]],
+    loss_of: Callable[[Tensor], Tensor],
+    n_samples: int,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    weight_decay: float = 0.01,
+    report: Report = silent,
+) -> None:
+    """Train modules with AdamW, warm-up and cosine.
+
+    Args:
+        stage: a name for progress and errors.
+        groups: (module, peak learning rate) pairs; parameters that do not require a gradient are
+            left out of the optimiser (TRAPS 15).
+        loss_of: row numbers (B,) long -> scalar loss. It closes over the data.
+        n_samples: N rows to shuffle anew each epoch.
+        epochs: passes over the rows; 0 trains nothing.
+        seed: of the shuffling and of dropout; the caller's random state is left as it was.
+        report: called after each step.
+
+    Raises:
+        FloatingPointError: the loss is NaN or infinite; names the stage and step.
+    """
+    settings = []
+    for module, peak in groups:
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        if parameters:
+            settings.append({"params": parameters, "lr": peak, "peak": peak})
+    if not settings or epochs == 0 or n_samples == 0:
+        return
+    optimiser = torch.optim.AdamW(settings, weight_decay=weight_decay)
+    shuffle = torch.Generator().manual_seed(seed)
+    per_epoch = math.ceil(n_samples / batch_size)
+    steps = epochs * per_epoch
+    step = 0
+    with torch.random.fork_rng(devices=[]):  # dropout draws from the global generator
+        torch.manual_seed(seed)
+        for _ in range(epochs):
+            order = torch.randperm(n_samples, generator=shuffle)
+            for rows in order.split(batch_size):
+                share = warmup_cosine(step, steps)
+                for group in optimiser.param_groups:
+                    group["lr"] = group["peak"] * share
+                loss = loss_of(rows)
+                value = float(loss.detach())
+                if not math.isfinite(value):
+                    raise FloatingPointError(
+                        f"{stage}: the loss is {value} at step {step}; look for NaN in the data "
+                        "or lower the learning rate"
+                    )
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                nn.utils.clip_grad_norm_([p for g in settings for p in g["params"]], 1.0)
+                optimiser.step()
+                step += 1
+                report(Progress(stage, step, steps, value))
