@@ -17,25 +17,26 @@ class PretrainConfig:
         weight_decay: of AdamW, on matrices only.
         warmup: steps of linear warm-up before the cosine.
         ema: decay of the moving average of the weights, which is what is shipped.
-        patch_weight: weight of the loss on patch scores beside the one on global scores.
+        patch_weight: weight of the loss on patch scores beside the one on global scores; 0 is plain
+            CLIP, whose patches were never trained to match words.
         caption_weight: weight of the loss on captions of whole pictures.
         singles: share of single-emoji pictures.
         seed: of the pictures, the captions and the fresh weights.
         save_every: steps between checkpoints.
     """
 
-    schedule: tuple[tuple[int, int], ...] = ((800, 96), (300, 128))
+    schedule: tuple[tuple[int, int], ...] = ((320, 96), (80, 128))
     batch_size: int = 64
     lr: float = 2e-3
     vision_lr: float = 7e-4
     weight_decay: float = 0.05
-    warmup: int = 100
+    warmup: int = 50
     ema: float = 0.998
-    patch_weight: float = 1.0
+    patch_weight: float = 0.0
     caption_weight: float = 0.5
     singles: float = 0.35
     seed: int = 0
-    save_every: int = 100
+    save_every: int = 50
 
     @property
     def steps(self) -> int:

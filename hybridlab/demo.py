@@ -37,25 +37,34 @@ SHOWN = 12  # scenes in the figure
 NEEDED_BYTES = 300_000_000
 
 
-class _Bars:
-    """One progress bar per stage, on stderr."""
+class ProgressBars:
+    """Lines for parts on stdout, a bar for the stage in progress on stderr."""
 
     def __init__(self) -> None:
+        self.started = time.perf_counter()
         self.bar: tqdm | None = None
         self.stage = ""
 
+    def say(self, line: str) -> None:
+        """Begin a new part."""
+        self.close()
+        print(f"[{time.perf_counter() - self.started:4.0f} s] {line}", flush=True)
+
     def __call__(self, progress: Progress) -> None:
-        if progress.stage != self.stage:
+        if progress.stage != self.stage or self.bar is None:
             self.close()
             self.stage = progress.stage
-            self.bar = tqdm(total=progress.steps, desc=f"  {progress.stage}", unit="step")
-        assert self.bar is not None
+            self.bar = tqdm(
+                total=progress.steps, desc=f"         {progress.stage}", unit="step", leave=False
+            )
         self.bar.update()
         self.bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
 
     def close(self) -> None:
+        """Take the bar away."""
         if self.bar is not None:
             self.bar.close()
+        self.bar, self.stage = None, ""
 
 
 def run_demo(config: DemoConfig, runs: Path = Path("runs"), cache: Path | None = None) -> Path:
@@ -71,20 +80,13 @@ def run_demo(config: DemoConfig, runs: Path = Path("runs"), cache: Path | None =
         NotEnoughDiskError: less than 300 MB free where the run would be written.
         MissingWeightsError: an encoder's weights are not on this machine.
     """
-    started = time.perf_counter()
     runs.mkdir(parents=True, exist_ok=True)
     free_space_check(runs, NEEDED_BYTES)
     folder = new_run_folder(runs)
-    bars = _Bars()
-
-    def say(line: str) -> None:
-        bars.close()
-        bars.stage, bars.bar = "", None
-        print(f"[{time.perf_counter() - started:5.0f} s] {line}", flush=True)
-
+    bars = ProgressBars()
     try:
-        built = build_hybrid(config, cache=cache, say=say, report=bars)
-        say("bootstrap intervals over the test scenes")
+        built = build_hybrid(config, cache=cache, say=bars.say, report=bars)
+        bars.say("bootstrap intervals over the test scenes")
         metrics = measure(built, config)
         save_bundle(
             folder / "bundle",
@@ -94,7 +96,7 @@ def run_demo(config: DemoConfig, runs: Path = Path("runs"), cache: Path | None =
             info={"made_by": "hybridlab demo", "config": config.to_dict()},
         )
         figure_of(built, folder / "scenes.png")
-        metrics["seconds"] = round(time.perf_counter() - started, 1)
+        metrics["seconds"] = round(time.perf_counter() - bars.started, 1)
         write_json(folder / "metrics.json", metrics)
     except BaseException:
         bars.close()

@@ -70,6 +70,7 @@ class HybridClassifier(nn.Module):
                 "encode the same label list for both"
             )
         self.cnn, self.decoder, self.clip = cnn, decoder, clip
+        self.dim, self.fusion_name, self.dropout = dim, fusion, dropout  # a bundle names them
         # each view is normalised on its own: a unit vector beside an RNN state would drown
         self.view_rnn = nn.Sequential(nn.LayerNorm(decoder.dim), nn.Linear(decoder.dim, dim))
         self.view_clip = nn.Sequential(nn.LayerNorm(text_dim), nn.Linear(text_dim, dim))

@@ -121,7 +121,8 @@ def _open(url: str, timeout: float) -> Any:
 
     def connect() -> None:
         try:
-            result.append(urlopen(Request(url, headers={"User-Agent": "hybridlab"}), timeout=timeout))
+            request = Request(url, headers={"User-Agent": "hybridlab"})
+            result.append(urlopen(request, timeout=timeout))
         except Exception as error:  # handed over and raised below
             result.append(error)
 

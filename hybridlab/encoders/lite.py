@@ -70,7 +70,9 @@ def lite_weights_file(name: str) -> Path:
     return path
 
 
-def lite_state(name: str, model: nn.Module, weights_path: str | Path | None = None) -> dict[str, Tensor]:
+def lite_state(
+    name: str, model: nn.Module, weights_path: str | Path | None = None
+) -> dict[str, Tensor]:
     """Weights under timm's names, for `model` with or without its classifier.
 
     Args:
@@ -98,7 +100,7 @@ def lite_state(name: str, model: nn.Module, weights_path: str | Path | None = No
     ):
         raise ValueError(
             f"{path} has {len(theirs)} tensors that do not match the {len(own)} of {name} one by "
-            "one; it belongs to another network"
+            "one; one of the two is another network, or has another number of classes"
         )
     return {ours: tensor for (ours, _), (_, tensor) in pairs}
 

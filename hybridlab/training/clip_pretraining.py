@@ -1,9 +1,9 @@
 """Pretraining of the course's tiny CLIP on drawn emoji: repeatable, resumable, with progress.
 
-Three losses share one batch. *Global*: the picture's embedding against the words of each emoji
-shown in the batch. *Patch*: the same with the log-sum-exp over patch tokens in place of the
-embedding, so that a small object may be found by one patch. *Caption*: the embedding against
-captions of whole pictures (the plain CLIP loss). All three are multi-positive (TRAPS 13).
+Two losses share one batch. *Global*: the picture's embedding against the words of each emoji shown
+in the batch. *Caption*: the embedding against captions of whole pictures (the plain CLIP loss). A
+third is off by default. *Patch*: as global, with the log-sum-exp over patch tokens in place of the
+embedding, so that one patch may find a small object. All are multi-positive (TRAPS 13).
 """
 
 from __future__ import annotations
@@ -132,9 +132,11 @@ def step_loss(
     word_emb, caption_emb = texts[: len(words)], texts[len(words) :]
     scale = encoder.logit_scale
     global_loss = symmetric_contrastive(scale * features.image_emb @ word_emb.T, positives)
-    tokens = F.normalize(features.tokens, dim=-1)
-    patch_scores = torch.logsumexp(scale * tokens @ word_emb.T, dim=1)  # (B, U)
-    patch_loss = symmetric_contrastive(patch_scores, positives)
+    patch_loss = torch.zeros(())
+    if config.patch_weight > 0:
+        tokens = F.normalize(features.tokens, dim=-1)
+        patch_scores = torch.logsumexp(scale * tokens @ word_emb.T, dim=1)  # (B, U)
+        patch_loss = symmetric_contrastive(patch_scores, positives)
     caption_loss = symmetric_contrastive(scale * features.image_emb @ caption_emb.T, same)
     total = (
         global_loss + config.patch_weight * patch_loss + config.caption_weight * caption_loss
@@ -249,9 +251,10 @@ def pretrain(
     config: PretrainConfig,
     folder: Path,
     on_step: Callable[[PretrainState, dict[str, float]], None] | None = None,
+    state: PretrainState | None = None,
 ) -> Iterator[PretrainState]:
     """Train to the end from wherever `folder` says; yields the state after each checkpoint."""
-    state = load_state(config, folder)
+    state = state or load_state(config, folder)
     started = time.perf_counter() - state.seconds
     while state.step < config.steps:
         parts = train_step(state, config)

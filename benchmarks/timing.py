@@ -1,0 +1,46 @@
+"""Timing that a busy machine disturbs little: the two sides take turns, and the median counts."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from statistics import median
+
+
+def compare(
+    name: str,
+    ours: Callable[[], object],
+    other: Callable[[], object],
+    sizes: dict[str, object],
+    packages: tuple[str, ...],
+    rounds: int = 7,
+) -> dict[str, object]:
+    """Time two jobs in turn, A B A B ..., after one warm-up of each.
+
+    Returns:
+        name, `ratio` (the other's time over ours: the median of the rounds' ratios), both median
+        times in seconds, rounds, sizes, versions.
+    """
+    ours(), other()
+    pairs = [(_seconds(ours), _seconds(other)) for _ in range(rounds)]
+    return {
+        "name": name,
+        "ratio": round(median(theirs / own for own, theirs in pairs), 2),
+        "ours_s": round(median(own for own, _ in pairs), 4),
+        "other_s": round(median(theirs for _, theirs in pairs), 4),
+        "rounds": rounds,
+        "sizes": sizes,
+        "versions": {
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            **{package: version(package) for package in packages},
+        },
+    }
+
+
+def _seconds(job: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    job()
+    return time.perf_counter() - started

@@ -1,0 +1,228 @@
+"""Bundles: a trained hybrid as a folder that can be copied, checked and used for prediction.
+
+A bundle is `bundle.json` (labels, thresholds, preprocessing, sizes, versions) and
+`weights.safetensors`. The frozen CNN is not in it: its weights come from their own package and are
+compared by hash. Nor is CLIP's text tower: the label texts are stored as they were encoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hybridlab import __version__
+from hybridlab.bundle_files import (
+    MANIFEST_FILE,
+    WEIGHTS_FILE,
+    BundleError,
+    read_tensors,
+    short,
+)
+from hybridlab.bundle_format import (
+    FORMAT,
+    FORMAT_VERSION,
+    ClipPart,
+    CnnPart,
+    DecoderPart,
+    FusionPart,
+    WeightsPart,
+    check_names,
+    check_thresholds,
+    labels_hash,
+    read_manifest,
+)
+from hybridlab.bundle_model import checked_cnn, skeleton, stored_tensors
+from hybridlab.data.sample import Vocabulary
+from hybridlab.encoders.cnn import CNNEncoder
+from hybridlab.files import atomic_path, free_space_check, write_json
+from hybridlab.model import HybridClassifier
+
+__all__ = ["Bundle", "BundleError", "load_bundle", "save_bundle", "shipped_bundle"]
+
+SHIPPED_FOLDER = Path(__file__).parent / "assets" / "hybrid"
+_PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "safetensors", "numpy")
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A hybrid that is ready to predict.
+
+    Attributes:
+        model: in eval, without gradients. Its CLIP has no text tower.
+        vocabulary: label names in the order of the columns.
+        thresholds: (L,) in [0, 1]; decide with `probs >= thresholds`.
+        info: what the maker wrote about it.
+        folder: where it was read.
+    """
+
+    model: HybridClassifier
+    vocabulary: Vocabulary
+    thresholds: np.ndarray
+    info: dict
+    folder: Path
+
+
+def save_bundle(
+    folder: str | os.PathLike[str],
+    model: HybridClassifier,
+    vocabulary: Vocabulary,
+    thresholds: np.ndarray,
+    *,
+    info: dict,
+    half: bool = False,
+) -> Path:
+    """Write a bundle: the whole folder, or nothing.
+
+    Args:
+        folder: the folder to make; its parent must exist.
+        thresholds: (L,) in [0, 1].
+        info: plain values about the making of the model (data, seed, figures).
+        half: store matrices and kernels as float16, half the size. Vectors (biases, BatchNorm's
+            statistics) stay float32: they are small, and a variance can leave float16's range.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: `folder` exists.
+        FileNotFoundError: its parent does not.
+        NotEnoughDiskError: the disk is or became full.
+        ValueError: labels, thresholds and model disagree, or the weights are not finite.
+        TypeError: `info` holds something that JSON has no form for.
+    """
+    folder = Path(folder)
+    _refuse_taken(folder)
+    if len(vocabulary) != model.decoder.n_labels:
+        raise ValueError(
+            f"the vocabulary has {len(vocabulary)} labels but the model {model.decoder.n_labels}; "
+            "pass the vocabulary that it was trained with"
+        )
+    check_names(vocabulary.names)
+    limits = check_thresholds(thresholds, len(vocabulary))
+    from safetensors.torch import save
+
+    data = save({name: _packed(name, value, half) for name, value in stored_tensors(model).items()})
+    free_space_check(folder, int(1.1 * len(data)) + 100_000)
+    precision = "float16" if half else "float32"
+    manifest = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "labels": list(vocabulary.names),
+        "labels_sha256": labels_hash(vocabulary.names),
+        "thresholds": limits.tolist(),
+        **_parts(model),
+        "weights": asdict(WeightsPart(hashlib.sha256(data).hexdigest(), len(data), precision)),
+        "versions": _versions(),
+        "info": info,
+    }
+    temporary = folder.with_name(f".{folder.name[:40]}.part-{secrets.token_hex(4)}")
+    temporary.mkdir()
+    try:
+        with atomic_path(temporary / WEIGHTS_FILE) as part:
+            part.write_bytes(data)
+        write_json(temporary / MANIFEST_FILE, manifest)
+        _refuse_taken(folder)  # again: rename would replace an empty folder made meanwhile
+        os.rename(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def load_bundle(
+    folder: str | os.PathLike[str], device: str = "cpu", *, cnn: CNNEncoder | None = None
+) -> Bundle:
+    """Read a bundle and rebuild its model. Nothing in the folder is executed, and every byte of
+    the weights is checked first.
+
+    Args:
+        folder: as `save_bundle` returned it.
+        device: where the model goes.
+        cnn: the encoder to use instead of building it by name, for weights of one's own; its
+            hash must be the saved one all the same. It is frozen.
+
+    Raises:
+        BundleError: anything about the bundle that is missing, damaged, contradictory or from a
+            newer version, and a CNN whose weights are missing or others.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    cnn = checked_cnn(folder, manifest.cnn, cnn)
+    if cnn.dim != manifest.decoder.channels:
+        raise BundleError(
+            f"{folder}: the decoder reads {manifest.decoder.channels} channels but "
+            f"{manifest.cnn.name} gives {cnn.dim}; save the bundle anew"
+        )
+    try:
+        model = skeleton(manifest, cnn)
+    except Exception as error:  # sizes that no layer accepts, from open_clip and timm as well
+        raise BundleError(
+            f"{folder}: no model can be built from {MANIFEST_FILE} ({short(str(error))})"
+        ) from error
+    weights = manifest.weights
+    tensors = read_tensors(folder, weights.bytes, weights.sha256, stored_tensors(model))
+    # assign: the skeleton on "meta" has no memory of its own to copy into
+    model.load_state_dict(tensors, strict=False, assign=True)
+    model.eval().requires_grad_(False)
+    model.to(device).to(memory_format=torch.channels_last)  # twice as fast on a CPU
+    return Bundle(model, manifest.vocabulary, manifest.thresholds, manifest.info, folder)
+
+
+def shipped_bundle() -> Path:
+    """The folder of the hybrid that comes with the package.
+
+    Raises:
+        BundleError: it is not there.
+    """
+    if not (SHIPPED_FOLDER / MANIFEST_FILE).is_file():
+        raise BundleError(
+            f"the shipped hybrid is missing: {SHIPPED_FOLDER}; reinstall hybridlab, or make it "
+            "with `hybridlab ship`"
+        )
+    return SHIPPED_FOLDER
+
+
+def _packed(name: str, value: Tensor, half: bool) -> Tensor:
+    value = value.detach().cpu().contiguous()
+    if half and value.dim() >= 2 and value.is_floating_point():
+        value = value.half()
+    if not bool(torch.isfinite(value).all()):
+        raise ValueError(
+            f"{name} holds NaN or infinity{' as float16' if half else ''}; lower the learning rate "
+            f"and train again{', or pass half=False' if half else ''}"
+        )
+    return value.clone()  # safetensors refuses tensors that share memory
+
+
+def _parts(model: HybridClassifier) -> dict[str, object]:
+    cnn, clip, decoder = model.cnn, model.clip, model.decoder
+    parts = {
+        "cnn": CnnPart(cnn.name, cnn.stage, cnn.weights_hash(), cnn.preprocessing.to_dict()),
+        "clip": ClipPart(clip.name, int(model.text_emb.shape[1]), clip.preprocessing.to_dict()),
+        "decoder": DecoderPart(
+            decoder.channels, decoder.dim, decoder.layers, decoder.dropout.p, decoder.max_steps
+        ),
+        "fusion": FusionPart(model.fusion_name, model.dim, model.dropout),
+    }
+    return {name: asdict(part) for name, part in parts.items()}  # type: ignore[call-overload]
+
+
+def _versions() -> dict[str, str]:
+    return {"hybridlab": __version__, **{package: version(package) for package in _PACKAGES}}
+
+
+def _refuse_taken(folder: Path) -> None:
+    if os.path.lexists(folder):
+        raise FileExistsError(f"{folder} exists and is kept; choose another name for the bundle")
+    if not folder.parent.is_dir():
+        raise FileNotFoundError(
+            f"cannot write {folder}: there is no folder {folder.parent}; make it first"
+        )

@@ -1,0 +1,194 @@
+"""The commands of `hybridlab`: each a dataclass with its options as fields, and `run`.
+
+Nothing heavy is imported up here: torch costs seconds, and `hybridlab --help` should answer at
+once. The strings under the fields are the help texts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from hybridlab.configs import DemoConfig, PretrainConfig
+from hybridlab.data.world import SceneConfig
+
+SHIPPED = "shipped"
+# A sheet is drawn in memory, about a quarter of a megabyte a scene.
+MOST_SCENES = 400
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train, calibrate and try a hybrid classifier on the small world: a few minutes."""
+
+    config: OmitArgPrefixes[DemoConfig]
+    """Sizes, epochs and rates."""
+    quick: bool = False
+    """A very small run of every stage, to see that it works; its figures mean nothing."""
+    runs: Path = Path("runs")
+    """Folder in which a new folder for this run is made."""
+    no_cache: bool = False
+    """Do not keep the features of frozen encoders in RUNS/.cache for the next run."""
+
+    def run(self) -> int:
+        from hybridlab.demo import run_demo
+
+        run_demo(self.config, self.runs, None if self.no_cache else self.runs / ".cache")
+        return 0
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Label pictures: .jpg and .png files, or folders of them."""
+
+    bundle: Annotated[Positional[str], arg(metavar="BUNDLE")]
+    """A bundle's folder, such as runs/TIME/bundle, or the word "shipped"."""
+    images: Annotated[
+        Positional[tuple[Path, ...]],
+        arg(metavar="IMAGE [IMAGE ...]", help_behavior_hint="(one or more)"),
+    ]
+    """Pictures, and folders of pictures."""
+    output: Literal["table", "json", "picture"] = "table"
+    """A table or JSON on standard output, or each picture with its labels under it."""
+    out: Annotated[Path | None, arg(metavar="PATH")] = None
+    """Where to write: a file for JSON or the table; for pictures a folder, else "labelled"."""
+    top: Annotated[int | None, arg(metavar="K")] = None
+    """Give this many labels for each picture, whatever their probability."""
+    threshold: Annotated[float | None, arg(metavar="P")] = None
+    """One threshold for all labels instead of the bundle's own, from 0 to 1."""
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            raise ValueError("no picture was given; name one or more files or folders")
+        if self.top is not None and self.top < 1:
+            raise ValueError(f"top is {self.top}; give 1 or more")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold is {self.threshold}; give a number from 0 to 1")
+
+    def run(self) -> int:
+        from hybridlab.bundle import shipped_bundle
+        from hybridlab.predict import main_predict
+
+        bundle = shipped_bundle() if self.bundle == SHIPPED else Path(self.bundle)
+        return main_predict(
+            bundle,
+            list(self.images),
+            output=self.output,
+            out=self.out,
+            top=self.top,
+            threshold=self.threshold,
+        )
+
+
+@dataclass(frozen=True)
+class World:
+    """Draw scenes of the small world with their labels into one PNG picture."""
+
+    config: OmitArgPrefixes[SceneConfig] = field(default_factory=SceneConfig)
+    """The dials of the world."""
+    out: Path = Path("scenes.png")
+    """The picture to write; a file of that name is never replaced."""
+    count: int = 12
+    """Scenes to draw."""
+    split: Literal["train", "val", "test"] = "train"
+    """Which scenes."""
+    first: int = 0
+    """Index of the first scene."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= MOST_SCENES:
+            raise ValueError(f"count is {self.count}; give 1 to {MOST_SCENES}")
+        if self.first < 0:
+            raise ValueError(f"first is {self.first}; give 0 or more")
+        if self.out.suffix.lower() != ".png":
+            raise ValueError(f"out is {self.out}; give a name that ends in .png")
+
+    def run(self) -> int:
+        from hybridlab.data.scenes import SceneDataset
+        from hybridlab.files import atomic_path
+        from hybridlab.viz.world import scene_sheet
+
+        with atomic_path(self.out) as part:  # first: a taken name costs no drawing
+            scenes = SceneDataset(self.first + self.count, self.split, self.config)
+            samples = [scenes[index] for index in range(self.first, len(scenes))]
+            scene_sheet(samples, scenes.vocabulary.names).savefig(part, dpi=100)
+        print(f"{self.count} scenes written to {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Check this machine for the course; say what to do about whatever is wrong."""
+
+    no_speed: bool = False
+    """Leave out the measurement of speed (some seconds)."""
+
+    def run(self) -> int:
+        from hybridlab.doctor import as_text, diagnose, worst
+
+        findings = diagnose(speed=not self.no_speed)
+        print(as_text(findings))
+        return 1 if worst(findings) == "fail" else 0
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Open the course in JupyterLab, reachable from this machine only."""
+
+    no_browser: bool = False
+    """Do not open a browser; the address is printed."""
+    port: int = 8888
+    """Port to try first; the next free one is taken."""
+
+    def run(self) -> int:
+        from hybridlab.lab import run_lab
+
+        return run_lab(browser=not self.no_browser, port=self.port)
+
+
+@dataclass(frozen=True)
+class PretrainClip:
+    """Pretrain the course's tiny CLIP; an interrupted run goes on where it stopped (hours)."""
+
+    config: OmitArgPrefixes[PretrainConfig] = field(default_factory=PretrainConfig)
+    """Steps, rates and weights of the losses."""
+    folder: Path = Path("runs/tiny_clip")
+    """Where checkpoints go, and at the end the weights with their card, in FOLDER/release."""
+    install: bool = False
+    """Also put them in place of the package's own weights."""
+
+    def run(self) -> int:
+        from hybridlab.training.clip_release import main_pretrain
+
+        main_pretrain(self.folder, self.config, install=self.install)
+        return 0
+
+
+@dataclass(frozen=True)
+class Ship:
+    """Train the hybrid that comes with the package, with its card."""
+
+    config: OmitArgPrefixes[DemoConfig]
+    """Sizes, epochs and rates."""
+    quick: bool = False
+    """A very small run of every stage, to see that it works; its figures mean nothing."""
+
+    runs: Path = Path("runs")
+    """Folder in which a new folder for this run is made."""
+    no_cache: bool = False
+    """Do not keep the features of frozen encoders in RUNS/.cache for the next run."""
+    install: bool = False
+    """Also put the bundle in place of the one that comes with the package."""
+
+    def run(self) -> int:
+        from hybridlab.ship import main_ship
+
+        cache = None if self.no_cache else self.runs / ".cache"
+        main_ship(self.config, runs=self.runs, cache=cache, install=self.install)
+        return 0
+
+
+Command = Demo | Predict | World | Doctor | Lab | PretrainClip | Ship

@@ -1,0 +1,1 @@
+"""Pictures of plain results; nothing in the package below imports from here."""

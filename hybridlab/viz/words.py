@@ -1,0 +1,58 @@
+"""How well do words of your own fit a picture? Zero-shot scores and their chart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from hybridlab.encoders.clip import ClipEncoder
+
+BLUE, INK = "#0067a5", "#222222"
+
+
+def word_scores(clip: ClipEncoder, image: np.ndarray, words: Sequence[str]) -> np.ndarray:
+    """Cosine of each phrase with the patch of the picture that fits it best.
+
+    Args:
+        clip: any CLIP of `hybridlab.encoders.clip`.
+        image: (H, W, 3) uint8.
+        words: V phrases as they stand in a sentence ("a cow").
+
+    Returns:
+        (V,), in [-1, 1]. No probabilities: several words may fit at once (TRAPS 9).
+
+    Raises:
+        ValueError: no words.
+    """
+    import torch
+
+    from hybridlab.encoders.zero_shot import label_embeddings, patch_scores
+
+    with torch.inference_mode():
+        text_emb = label_embeddings(clip, list(words))
+        scores = patch_scores(clip.encode_image(clip.preprocessing([image])), text_emb)
+    return scores[0].numpy()
+
+
+def word_figure(image: np.ndarray, words: Sequence[str], scores: np.ndarray) -> Figure:
+    """The picture, and beside it a bar for each phrase, best first."""
+    order = np.argsort(scores, kind="stable")  # bars are drawn from the bottom up
+    figure = Figure(
+        figsize=(8.2, max(2.6, 0.6 + 0.32 * len(words))), facecolor="white", layout="constrained"
+    )
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.9))
+    left.imshow(image, interpolation="nearest")
+    left.set_axis_off()
+    bars = right.barh([words[at] for at in order], scores[order], color=BLUE)
+    right.bar_label(bars, fmt="%.2f", padding=3, fontsize=9, color=INK)
+    right.axvline(0, color=INK, linewidth=0.8)
+    low, high = min(0.0, float(scores.min())), max(0.0, float(scores.max()))
+    right.set_xlim(1.25 * low, 1.2 * high + 0.02)
+    right.set_xlabel("cosine of words and best patch")
+    right.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"CLIP finds “{words[order[-1]]}” the best fit", fontsize=12, color=INK)
+    return figure

@@ -1,0 +1,41 @@
+"""Concatenation and projection."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hybridlab.fusion import build_fusion
+
+
+def test_it_equals_its_formula():
+    torch.manual_seed(0)
+    fusion = build_fusion("concat", 4).eval()
+    norm, linear = fusion.project[0], fusion.project[1]
+    a, b = torch.randn(3, 4), torch.randn(3, 4)
+    both = torch.cat([a, b], 1)
+    normal = (both - both.mean(1, keepdim=True)) / (both.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
+    expected = torch.nn.functional.gelu(linear(normal * norm.weight + norm.bias))
+    assert torch.allclose(fusion(a, b), expected, atol=1e-5)
+
+
+def test_both_views_get_a_gradient_and_dropout_rests_in_eval():
+    fusion = build_fusion("concat", 4, dropout=0.5)
+    a, b = torch.randn(3, 4, requires_grad=True), torch.randn(3, 4, requires_grad=True)
+    fusion(a, b).sum().backward()
+    assert a.grad.abs().sum() > 0 and b.grad.abs().sum() > 0
+    fusion.eval()
+    assert torch.equal(fusion(a, b), fusion(a, b))
+    assert fusion(torch.zeros(0, 4), torch.zeros(0, 4)).shape == (0, 4)
+
+
+@pytest.mark.parametrize("shapes", [((3, 4), (2, 4)), ((3, 4), (3, 5)), ((3, 5), (3, 5)), ((4,), (4,))])
+def test_views_that_do_not_fit_are_named(shapes):
+    with pytest.raises(ValueError, match="must both be") as caught:
+        build_fusion("concat", 4)(torch.zeros(shapes[0]), torch.zeros(shapes[1]))
+    assert str(shapes[0]) in str(caught.value)
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(ValueError, match="known ones: concat"):
+        build_fusion("glue", 4)

@@ -1,0 +1,133 @@
+"""The whole pipeline in one command, at the smallest size, with the shipped weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hybridlab import demo
+from hybridlab.bundle import load_bundle
+from hybridlab.configs import DemoConfig
+from hybridlab.data.world import LABEL_NAMES
+from hybridlab.evaluation.metrics import mean_ap, threshold_metrics
+from hybridlab.evaluation.thresholds import Thresholds
+from hybridlab.pipeline import Built, Scored
+
+ROWS = ("linear_cnn", "cnn_rnn", "clip_zero_shot", "linear_clip", "hybrid", "hybrid_calibrated")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    return demo.run_demo(DemoConfig.quick(), runs, cache=runs / ".cache")
+
+
+def test_a_run_leaves_a_bundle_metrics_and_a_figure(run):
+    assert sorted(path.name for path in run.iterdir()) == ["bundle", "metrics.json", "scenes.png"]
+    assert (run / "scenes.png").read_bytes()[:4] == b"\x89PNG"
+    bundle = load_bundle(run / "bundle")
+    assert bundle.vocabulary.names == LABEL_NAMES and bundle.thresholds.shape == (80,)
+
+
+def test_metrics_hold_every_row_with_its_intervals(run):
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(ROWS) <= set(metrics["rows"]) and metrics["seconds"] > 0
+    for name in ROWS:
+        row = metrics["rows"][name]
+        for metric in ("mean_ap", "cf1", "of1"):
+            low, high = row[f"{metric}_ci"]
+            assert 0 <= low <= high <= 1 and 0 <= row[metric] <= 1, (name, metric)
+    assert metrics["rows"]["hybrid"]["mean_ap"] == metrics["rows"]["hybrid_calibrated"]["mean_ap"]
+    assert metrics["config"]["train"] == DemoConfig.quick().train
+    assert metrics["versions"]["torch"] and metrics["scenes"]["cooccurrence"] == 0.75
+
+
+def test_the_bundle_gives_the_probabilities_that_were_measured(run):
+    """From the bundle alone, the hybrid's row comes out again."""
+    from hybridlab.data.scenes import SceneDataset
+    from hybridlab.predict import Predictor
+
+    metrics = json.loads((run / "metrics.json").read_text())
+    scenes = list(SceneDataset(DemoConfig.quick().test, "test"))
+    predictor = Predictor(run / "bundle")
+    found = predictor.predict([scene.image for scene in scenes])
+    probs = np.stack([prediction.probs for prediction in found])
+    targets = np.stack([scene.targets for scene in scenes])
+    row = metrics["rows"]["hybrid_calibrated"]
+    assert mean_ap(probs, targets).value == pytest.approx(row["mean_ap"], abs=2e-3)
+    decisions = probs >= load_bundle(run / "bundle").thresholds
+    assert threshold_metrics(decisions, targets).of1 == pytest.approx(row["of1"], abs=5e-3)
+
+
+def test_a_second_run_reads_the_cache_and_never_touches_the_first(run):
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    again = demo.run_demo(DemoConfig.quick(), run.parent, cache=run.parent / ".cache")
+    assert again != run
+    assert all(path.read_bytes() == content for path, content in before.items())
+    first, second = (json.loads((r / "metrics.json").read_text())["rows"] for r in (run, again))
+    assert first == second  # the same seed, the same figures
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_a_run_that_is_stopped_leaves_nothing(monkeypatch, tmp_path, error, capsys):
+    def stop(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(demo, "build_hybrid", stop)
+    with pytest.raises(error if isinstance(error, type) else type(error)):
+        demo.run_demo(DemoConfig.quick(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert "nothing of this run was kept" in capsys.readouterr().err
+
+
+def fake_built(better: str, seed: int = 0) -> Built:
+    """Rows of which `better` ranks the labels best."""
+    random = np.random.default_rng(seed)
+    targets = (random.random((200, 80)) < 0.1).astype(np.float32)
+    rows = {}
+    for name in demo.ROWS:
+        signal = 0.5 if name.startswith(better) else 0.25
+        scores = np.clip(0.25 + signal * targets + 0.2 * random.random((200, 80)), 0, 1)
+        rows[name] = Scored(scores, scores >= 0.5)
+    rows["hybrid_calibrated"] = Scored(rows["hybrid"].scores, rows["hybrid"].decisions)
+    from hybridlab.data.scenes import SceneDataset
+
+    thresholds = Thresholds(np.full(80, 0.5), (), 0.5)
+    return Built(None, thresholds, rows, targets, SceneDataset(200, "test"))
+
+
+@pytest.mark.parametrize(
+    ("better", "words"), [("hybrid", "beats its best"), ("linear_clip", "falls short of its best")]
+)
+def test_the_caption_follows_the_figures(better, words):
+    config = replace(DemoConfig.quick(), resamples=100)
+    built = fake_built(better)
+    noisy = {n: Scored(s.scores + 0.6 * np.random.default_rng(7).random(s.scores.shape), s.decisions)
+             if not n.startswith(better) else s for n, s in built.rows.items()}
+    metrics = demo.measure(replace_rows(built, noisy), config)
+    assert words in demo.table(metrics)
+    if better == "linear_clip":
+        assert metrics["best_single_view"] == "linear_clip"
+
+
+def test_equal_scores_show_no_difference():
+    built = fake_built("nothing")
+    same = {name: built.rows["linear_clip"] for name in built.rows}
+    text = demo.table(demo.measure(replace_rows(built, same), DemoConfig.quick()))
+    assert "No difference is shown" in text
+
+
+def replace_rows(built: Built, rows: dict[str, Scored]) -> Built:
+    return Built(built.model, built.thresholds, rows, built.targets, built.test)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("train", 0), ("lr", -1.0), ("beta", float("nan")), ("tune_epochs", -1), ("seed", -3)],
+)
+def test_settings_that_cannot_be_right_are_named(field, value):
+    with pytest.raises(ValueError, match=field):
+        DemoConfig(**{field: value})

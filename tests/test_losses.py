@@ -1,0 +1,101 @@
+"""Losses against brute force and torch's own."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from hybridlab.losses import (
+    hybrid_loss,
+    masked_bce,
+    multi_positive_contrastive,
+    symmetric_contrastive,
+)
+
+
+def test_one_positive_per_row_is_cross_entropy():
+    logits = torch.randn(5, 5, generator=torch.Generator().manual_seed(0)) * 4
+    eye = torch.eye(5, dtype=torch.bool)
+    expected = F.cross_entropy(logits, torch.arange(5))
+    assert torch.allclose(multi_positive_contrastive(logits, eye), expected, atol=1e-6)
+    clip_loss = 0.5 * (expected + F.cross_entropy(logits.T, torch.arange(5)))
+    assert torch.allclose(symmetric_contrastive(logits, eye), clip_loss, atol=1e-6)
+
+
+def test_several_positives_equal_brute_force():
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(6, 8, generator=generator) * 3
+    positives = torch.rand(6, 8, generator=generator) < 0.3
+    positives[2] = False  # a row without a positive is left out
+    rows = []
+    for row in range(6):
+        found = [float(logits[row, c]) for c in range(8) if positives[row, c]]
+        wrong = sum(math.exp(float(logits[row, c])) for c in range(8) if not positives[row, c])
+        if found:
+            rows.append(sum(-math.log(math.exp(s) / (math.exp(s) + wrong)) for s in found) / len(found))
+    expected = sum(rows) / len(rows)
+    assert float(multi_positive_contrastive(logits, positives)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_positives_do_not_compete():
+    """Raising one positive leaves the other positive's share of the loss alone."""
+    logits = torch.zeros(1, 4, requires_grad=True)
+    positives = torch.tensor([[True, True, False, False]])
+    multi_positive_contrastive(logits, positives).backward()
+    assert logits.grad[0, 0] == logits.grad[0, 1] < 0 < logits.grad[0, 2]
+    raised = torch.tensor([[9.0, 0, 0, 0]], requires_grad=True)
+    multi_positive_contrastive(raised, positives).backward()
+    assert torch.isclose(raised.grad[0, 1], logits.grad[0, 1])
+
+
+@pytest.mark.parametrize("positives", [torch.zeros(3, 4).bool(), torch.ones(3, 4).bool()])
+def test_no_positive_or_no_negative_gives_zero_and_finite_gradients(positives):
+    logits = torch.randn(3, 4, requires_grad=True)
+    loss = multi_positive_contrastive(logits, positives)
+    loss.backward()
+    assert loss == 0 and torch.isfinite(logits.grad).all()
+
+
+def test_large_logits_stay_finite():
+    logits = torch.tensor([[1e4, -1e4], [-1e4, 1e4]], requires_grad=True)
+    loss = multi_positive_contrastive(logits, torch.eye(2).bool())
+    loss.backward()
+    assert loss == 0 and torch.isfinite(logits.grad).all()
+
+
+def test_masked_bce_is_a_mean_over_annotated_entries():
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(3))
+    targets = torch.tensor([[1, 0, -1], [0, 0, 1], [-1, -1, -1], [1, 1, 0.0]])
+    known = targets >= 0
+    expected = F.binary_cross_entropy_with_logits(logits[known], targets[known])
+    assert torch.allclose(masked_bce(logits, targets), expected)
+    full = targets.clamp(min=0)
+    assert torch.allclose(masked_bce(logits, full), F.binary_cross_entropy_with_logits(logits, full))
+    assert masked_bce(logits, torch.full((4, 3), -1.0)) == 0
+    assert masked_bce(torch.zeros(0, 3), torch.zeros(0, 3)) == 0
+
+
+def test_hybrid_loss_adds_its_parts_by_their_weights():
+    generator = torch.Generator().manual_seed(4)
+    logits, similar = torch.randn(4, 3, generator=generator), torch.randn(4, 3, generator=generator)
+    targets = torch.tensor([[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 0, -1.0]])
+    bce, contrastive = masked_bce(logits, targets), multi_positive_contrastive(similar, targets > 0)
+    assert torch.allclose(hybrid_loss(logits, similar, targets), bce + 0.1 * contrastive)
+    assert torch.allclose(
+        hybrid_loss(logits, similar, targets, alpha=0.5, beta=2), 0.5 * bce + 2 * contrastive
+    )
+    assert torch.equal(hybrid_loss(logits, similar * float("nan"), targets, beta=0), bce)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match=r"\(2, 3\).*\(2, 4\)"):
+        multi_positive_contrastive(torch.zeros(2, 3), torch.zeros(2, 4).bool())
+    with pytest.raises(ValueError, match="targets > 0"):
+        multi_positive_contrastive(torch.zeros(2, 3), torch.zeros(2, 3))
+    with pytest.raises(ValueError, match=r"\(2, 3\).*\(3, 2\)"):
+        masked_bce(torch.zeros(2, 3), torch.zeros(3, 2))
+    with pytest.raises(ValueError, match="alpha is -1"):
+        hybrid_loss(torch.zeros(1, 1), torch.zeros(1, 1), torch.zeros(1, 1), alpha=-1)

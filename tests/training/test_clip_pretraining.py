@@ -1,0 +1,109 @@
+"""Pretraining: resumes bit for bit, refuses other settings, and its batches tell the truth."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from hybridlab.configs import PretrainConfig
+from hybridlab.data.captioned import CaptionedPictures
+from hybridlab.training.clip_pretraining import (
+    STATE_FILE,
+    draw_batch,
+    load_state,
+    pretrain,
+    rate_at,
+    size_at,
+    step_loss,
+)
+
+TINY = PretrainConfig(
+    schedule=((2, 64), (2, 96)), batch_size=6, warmup=1, save_every=1, patch_weight=0.5
+)
+
+
+class Killed(Exception):
+    """Stands for a kill between two steps."""
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
+    straight = list(pretrain(TINY, tmp_path / "straight"))[-1]
+
+    def kill_at_two(state, parts):
+        if state.step == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        list(pretrain(TINY, tmp_path / "killed", kill_at_two))
+    assert load_state(TINY, tmp_path / "killed").step == 2
+    resumed = list(pretrain(TINY, tmp_path / "killed"))[-1]
+    assert resumed.step == straight.step == 4
+    for name, value in straight.encoder.state_dict().items():
+        assert torch.equal(value, resumed.encoder.state_dict()[name]), name
+        assert torch.equal(straight.average[name], resumed.average[name]), name
+    moments = [dict(s.encoder.named_parameters()) for s in (straight, resumed)]
+    for name in moments[0]:
+        a = straight.optimiser.state[moments[0][name]]
+        b = resumed.optimiser.state[moments[1][name]]
+        assert torch.equal(a["exp_avg_sq"], b["exp_avg_sq"]) and a["step"] == b["step"] == 4, name
+    assert [entry["step"] for entry in resumed.log] == [1, 2, 3, 4]
+
+
+def test_other_settings_are_refused_with_the_difference(tmp_path):
+    from dataclasses import replace
+
+    next(pretrain(TINY, tmp_path))
+    before = (tmp_path / STATE_FILE).read_bytes()
+    with pytest.raises(ValueError, match=r"lr: 0\.002 -> 0\.1"):
+        load_state(replace(TINY, lr=0.1), tmp_path)
+    assert (tmp_path / STATE_FILE).read_bytes() == before
+
+
+def test_a_batch_says_what_its_pictures_show():
+    images, words, positives, captions, same = draw_batch(3, TINY)
+    pictures = CaptionedPictures(96, TINY.seed, TINY.singles)
+    shown = [pictures[index].shown for index in range(18, 24)]
+    assert images.shape == (6, 3, 96, 96) and len(captions) == 6
+    assert positives.sum(1).tolist() == [len(one) for one in shown]
+    assert positives.shape[1] == len(words) == len({which for one in shown for which in one})
+    names = pictures.catalogue.names
+    for row, one in enumerate(shown):
+        for which in one:
+            said = [words[c] for c in positives[row].nonzero().flatten()]
+            assert any(name in text for name in names[which] for text in said)
+    for a in range(6):
+        for b in range(6):
+            assert bool(same[a, b]) == (set(shown[a]) == set(shown[b]))
+
+
+def test_schedule_and_rate():
+    assert [size_at(step, TINY) for step in range(5)] == [64, 64, 96, 96, 96]
+    config = PretrainConfig(schedule=((100, 64),), warmup=10)
+    rates = [rate_at(step, config) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == rates[9] == pytest.approx(1.0)
+    assert rates[-1] < 0.02 and all(a >= b for a, b in zip(rates[9:], rates[10:], strict=False))
+
+
+def test_the_patch_loss_is_a_part_that_can_be_switched_off():
+    from dataclasses import replace
+
+    from hybridlab.training.clip_pretraining import new_state
+
+    encoder = new_state(TINY).encoder.eval()
+    with torch.no_grad():
+        total, parts = step_loss(encoder, 0, TINY)
+        plain, off = step_loss(encoder, 0, replace(TINY, patch_weight=0.0))
+    assert parts["patch"] > 0 == off["patch"]
+    assert float(total - plain) == pytest.approx(0.5 * parts["patch"], abs=1e-4)
+
+
+def test_a_checkpoint_holds_no_pickle_and_its_header_is_json(tmp_path):
+    from safetensors import safe_open
+
+    next(pretrain(TINY, tmp_path))
+    with safe_open(tmp_path / STATE_FILE, "pt") as file:
+        header = file.metadata()
+    assert json.loads(header["config"])["batch_size"] == 6 and header["step"] == "1"
+    assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]

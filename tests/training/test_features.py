@@ -1,0 +1,97 @@
+"""The feature cache: right, keyed by everything that matters, and never in the way."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hybridlab.data.scenes import SceneDataset
+from hybridlab.data.world import SceneConfig
+from hybridlab.encoders.clip import build_tiny_clip
+from hybridlab.encoders.cnn import build_cnn
+from hybridlab.training.features import (
+    cached,
+    clip_features,
+    cnn_features,
+    feature_key,
+    scene_images,
+)
+
+
+@pytest.fixture(scope="module")
+def cnn():
+    return build_cnn("efficientnet_lite0").eval()
+
+
+@pytest.fixture(scope="module")
+def clip():
+    torch.manual_seed(0)
+    return build_tiny_clip(pretrained=False).eval()
+
+
+def test_images_and_targets_are_those_of_the_scenes():
+    data = SceneDataset(5, "val")
+    images, targets = scene_images(data)
+    assert images.shape == (5, 3, 96, 96) and images.dtype == torch.uint8
+    assert torch.equal(images[3].permute(1, 2, 0), torch.from_numpy(data[3].image))
+    assert torch.equal(targets[3], torch.from_numpy(data[3].targets))
+
+
+@torch.no_grad()
+def test_features_are_those_of_the_encoders_whatever_the_chunks(cnn, clip, monkeypatch):
+    from hybridlab.training import features
+
+    monkeypatch.setattr(features, "CHUNK", 2)
+    images, _ = scene_images(SceneDataset(5))
+    tokens = cnn_features(cnn, images)["tokens"]
+    whole = cnn(cnn.preprocessing(images)).tokens
+    assert torch.allclose(tokens.float(), whole, atol=2e-2, rtol=2e-3)
+    found, own = clip_features(clip, images), clip.encode_image(clip.preprocessing(images))
+    assert torch.allclose(found["image_emb"], own.image_emb, atol=1e-5)
+    none, _ = scene_images(SceneDataset(0))
+    assert len(cnn_features(cnn, none)["tokens"]) == len(clip_features(clip, none)["tokens"]) == 0
+
+
+def test_a_key_tells_apart_weights_preprocessing_and_data(cnn, clip):
+    from dataclasses import replace
+
+    data = SceneDataset(5)
+    keys = {
+        feature_key(cnn, data),
+        feature_key(clip, data),
+        feature_key(cnn, SceneDataset(6)),
+        feature_key(cnn, SceneDataset(5, config=SceneConfig(clutter=0.4))),
+        feature_key(build_cnn("efficientnet_lite0", pretrained=False), data),
+    }
+    original = cnn.preprocessing
+    cnn.preprocessing = replace(original, image_size=128)
+    keys.add(feature_key(cnn, data))
+    cnn.preprocessing = original
+    assert len(keys) == 6
+    assert feature_key(cnn, data) == feature_key(build_cnn("efficientnet_lite0"), SceneDataset(5))
+
+
+def test_the_second_call_reads_and_a_damaged_file_is_made_anew(tmp_path):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"x": torch.arange(6.0)}
+
+    folder = tmp_path / "cache"
+    first = cached(folder, "key", compute)
+    assert torch.equal(cached(folder, "key", compute)["x"], first["x"]) and len(calls) == 1
+    file = folder / "key.safetensors"
+    file.write_bytes(file.read_bytes()[:-3])
+    assert torch.equal(cached(folder, "key", compute)["x"], first["x"]) and len(calls) == 2
+    assert torch.equal(cached(folder, "key", compute)["x"], first["x"]) and len(calls) == 2
+    cached(folder, "other", compute)
+    cached(None, "key", compute)
+    assert len(calls) == 4 and len(list(folder.iterdir())) == 2
+
+
+def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("not a folder")
+    assert torch.equal(cached(blocker / "in", "k", lambda: {"x": torch.ones(2)})["x"], torch.ones(2))
+    assert blocker.read_text() == "not a folder"

@@ -1,0 +1,144 @@
+"""The stages: what is frozen stays, what trains moves, and no true label reaches the fusion."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hybridlab.configs import DemoConfig
+from hybridlab.data.scenes import SceneDataset
+from hybridlab.data.world import WORLD, with_article
+from hybridlab.encoders.clip import build_tiny_clip
+from hybridlab.encoders.cnn import build_cnn
+from hybridlab.encoders.zero_shot import label_embeddings
+from hybridlab.model import HybridClassifier
+from hybridlab.training.features import clip_features, cnn_features, scene_images
+from hybridlab.training.stages import (
+    chosen_labels,
+    decode_all,
+    seeded,
+    train_decoder,
+    train_fusion,
+    train_linear,
+    tune_vision,
+)
+
+CONFIG = replace(DemoConfig.quick(), batch_size=8, decoder_epochs=1, fusion_epochs=2, dim=32)
+
+
+@pytest.fixture(scope="module")
+def world():
+    torch.manual_seed(0)
+    images, targets = scene_images(SceneDataset(16))
+    cnn, clip = build_cnn("efficientnet_lite0").eval(), build_tiny_clip(pretrained=False).eval()
+    tokens = cnn_features(cnn, images)["tokens"]
+    decoder = train_decoder(tokens, targets, CONFIG)
+    text_emb = label_embeddings(clip, [with_article(name) for name in WORLD])
+    h_clip = clip_features(clip, images)["image_emb"]
+    return images, targets, cnn, clip, tokens, decoder, text_emb, h_clip
+
+
+def new_model(world) -> HybridClassifier:
+    _, _, cnn, clip, _, decoder, text_emb, _ = world
+    return seeded(0, lambda: HybridClassifier(cnn, decoder, clip, text_emb, dim=32))
+
+
+def snapshot(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def moved(before, module) -> set[str]:
+    return {n for n, value in module.state_dict().items() if not torch.equal(value, before[n])}
+
+
+def test_a_linear_probe_standardises_and_learns(world):
+    torch.manual_seed(0)
+    features = 7 + 3 * torch.randn(200, 12)
+    targets = (features[:, :4] > 7).float()
+    probe = train_linear("probe", features, targets, replace(CONFIG, linear_epochs=40, lr=1e-2))
+    assert torch.allclose(probe.mean, features.mean(0)) and not probe.training
+    assert ((probe(features) > 0) == targets.bool()).float().mean() > 0.9
+
+
+def test_no_true_label_reaches_the_views(world):
+    """Decoding takes tokens and nothing else; other targets leave every view as it was."""
+    _, targets, _, _, tokens, decoder, _, h_clip = world
+    assert list(inspect.signature(decode_all).parameters) == ["decoder", "tokens"]
+    h_rnn, probs, _ = decode_all(decoder, tokens)
+    model = new_model(world)
+    shuffled = targets[torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))]
+    train_fusion(model, h_rnn, h_clip, shuffled, CONFIG)
+    again, probs_again, _ = decode_all(model.decoder, tokens)
+    assert torch.equal(again, h_rnn) and torch.equal(probs_again, probs)
+
+
+def test_phase_1_moves_fusion_and_heads_only(world):
+    _, targets, _, _, tokens, decoder, _, h_clip = world
+    model = new_model(world)
+    before = snapshot(model)
+    train_fusion(model, decode_all(decoder, tokens)[0], h_clip, targets, CONFIG)
+    changed = {name.split(".")[0] for name in moved(before, model)}
+    assert changed == {"view_rnn", "view_clip", "fusion", "label_head", "contrastive_head"}
+    model.train()  # a parent's call does not thaw what is frozen
+    assert not model.cnn.training and not model.clip.training and not model.decoder.training
+
+
+def test_phase_2_moves_the_vision_tower_too_but_no_batch_statistics(world):
+    images, targets, _, clip, tokens, decoder, _, _ = world
+    model = new_model(world)
+    h_rnn = decode_all(decoder, tokens)[0]
+    before = snapshot(model)
+    kept = snapshot(clip)
+    try:
+        tune_vision(model, h_rnn, images, targets, replace(CONFIG, tune_epochs=0))
+        assert not moved(before, model)
+        tune_vision(model, h_rnn, images, targets, CONFIG)
+        changed = moved(before, model)
+        assert any(name.startswith("clip.model.visual.trunk") for name in changed)
+        assert not any("running_" in name or "num_batches" in name for name in changed)
+        assert not any(name.startswith(("cnn.", "decoder.", "text_emb")) for name in changed)
+        text_tower = [n for n in changed if n.startswith("clip.model.") and ".visual." not in n]
+        assert not text_tower
+        assert not any(p.requires_grad for p in model.clip.parameters())
+    finally:
+        clip.load_state_dict(kept)
+
+
+def test_the_same_seed_gives_the_same_hybrid(world):
+    _, targets, _, _, tokens, decoder, _, h_clip = world
+    h_rnn, made = decode_all(decoder, tokens)[0], []
+    for _ in range(2):
+        model = new_model(world)
+        train_fusion(model, h_rnn, h_clip, targets, CONFIG)
+        made.append(snapshot(model.joint_modules()))
+    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
+
+
+def test_one_forward_equals_the_cached_views(world):
+    images, _, cnn, clip, tokens, decoder, _, h_clip = world
+    model = new_model(world).eval()
+    with torch.no_grad():
+        out = model(cnn.preprocessing(images), clip.preprocessing(images))
+        h_rnn = decoder.decode(cnn(cnn.preprocessing(images)).tokens).h_rnn
+        from_views = model.fuse(h_rnn, h_clip)
+    assert torch.allclose(out.logits, from_views.logits, atol=1e-4)
+    assert torch.allclose(out.contrastive_logits, from_views.contrastive_logits, atol=1e-3)
+    assert out.decoded is not None and from_views.decoded is None
+    assert out.logits.shape == (16, 80) and torch.equal(out.h_rnn, out.decoded.h_rnn)
+
+
+def test_chosen_labels_leave_stop_and_padding_out(world):
+    _, _, _, _, tokens, decoder, _, _ = world
+    decoded = decoder.decode(tokens[:6].float())
+    decisions = chosen_labels(decoded, 80)
+    for seq, row in zip(decoded.label_seq.tolist(), decisions, strict=True):
+        assert set(row.nonzero().flatten().tolist()) == {label for label in seq if 0 <= label < 80}
+
+
+def test_texts_and_decoder_must_agree(world):
+    _, _, cnn, clip, _, decoder, text_emb, _ = world
+    with pytest.raises(ValueError, match="79 rows .* 80 labels"):
+        HybridClassifier(cnn, decoder, clip, text_emb[:79])
