@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME`: measure one ratio. `python -m benchmarks all` writes results.json."""
+"""`python -m benchmarks NAME` measures one ratio; `... all` measures all into results.json."""
 
 from __future__ import annotations
 

@@ -30,7 +30,9 @@ _RULE = _FRAME + "─-"
 def parse(argv: Sequence[str]) -> Command:
     """Arguments -> a command; prints help or usage errors and exits as argparse does."""
     # --quick sets other defaults, which single options still override.
-    sizes = DemoConfig.quick() if "--quick" in argv else DemoConfig()
+    quick = "--quick" in argv
+    sizes = DemoConfig.quick() if quick else DemoConfig()
+    shipped = DemoConfig.quick() if quick else DemoConfig.shipped()
     commands = (
         Annotated[Demo, subcommand("demo", default=Demo(sizes))]
         | Annotated[Predict, subcommand("predict")]
@@ -38,7 +40,7 @@ def parse(argv: Sequence[str]) -> Command:
         | Annotated[Doctor, subcommand("doctor")]
         | Annotated[Lab, subcommand("lab")]
         | Annotated[PretrainClip, subcommand("pretrain-clip")]
-        | Annotated[Ship, subcommand("ship", default=Ship(sizes))]
+        | Annotated[Ship, subcommand("ship", default=Ship(shipped))]
     )
     complaint = io.StringIO()
     try:

@@ -56,6 +56,7 @@ class DemoConfig:
         train, val, test: scenes in each split.
         seed: of the scenes, the weights and the order of the batches.
         batch_size: B of all stages.
+        cnn_size: side in pixels at which the CNN sees a scene; its map has a place per 32 px.
         decoder_epochs: phase 0, the decoder on frozen CNN features.
         linear_epochs: the two linear baselines.
         fusion_epochs: phase 1, fusion and heads on cached views.
@@ -72,6 +73,7 @@ class DemoConfig:
     test: int = 1000
     seed: int = 0
     batch_size: int = 64
+    cnn_size: int = 160
     decoder_epochs: int = 12
     linear_epochs: int = 20
     fusion_epochs: int = 12
@@ -101,6 +103,11 @@ class DemoConfig:
             train=96, val=64, test=64, batch_size=32, decoder_epochs=2, linear_epochs=3,
             fusion_epochs=2, tune_epochs=1, resamples=50, dim=64,
         )
+
+    @classmethod
+    def shipped(cls) -> DemoConfig:
+        """The recipe of the hybrid that comes with the package: twice the scenes."""
+        return cls(train=6000, val=1000, tune_epochs=2)
 
     def to_dict(self) -> dict[str, object]:
         """As a dictionary for `metrics.json` and bundles."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import time
@@ -152,7 +153,7 @@ def measure(built: Built, config: DemoConfig) -> dict[str, object]:
         "config": config.to_dict(),
         "scenes": built.test.config.to_dict(),
         "intervals": f"95 % basic bootstrap over test scenes, {config.resamples} resamples",
-        "device": "cpu",
+        "device": f"{os.cpu_count()} CPU cores",
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("hybridlab", "torch", "timm", "open_clip_torch")},
@@ -184,20 +185,27 @@ def _cell(row: dict, metric: str) -> str:
     return f"{100 * row[metric]:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _caption(metrics: dict) -> str:
+def verdict(metrics: dict) -> str:
+    """What the figures allow to say about the hybrid and its best single view."""
     gain = metrics["gain_over_best_single_view"]
     low, high = gain["mean_ap_ci"]
     best = ROWS[metrics["best_single_view"]]
     if low > 0:
-        verdict = "The hybrid beats its best single view"
+        words = "The hybrid beats its best single view"
     elif high < 0:
-        verdict = "The hybrid falls short of its best single view"
+        words = "The hybrid falls short of its best single view"
     else:
-        verdict = "No difference is shown between the hybrid and its best single view"
+        words = "No difference is shown between the hybrid and its best single view"
+    return (
+        f"{words} ({best}): {100 * gain['mean_ap']:+.1f} mAP "
+        f"[{100 * low:+.1f}, {100 * high:+.1f}], paired on the same scenes."
+    )
+
+
+def _caption(metrics: dict) -> str:
     return (
         f"\nIn brackets: 95 % bootstrap intervals over the test scenes (one seed of training).\n"
-        f"{verdict} ({best}): {100 * gain['mean_ap']:+.1f} mAP "
-        f"[{100 * low:+.1f}, {100 * high:+.1f}], paired on the same scenes.\n"
+        f"{verdict(metrics)}\n"
         "Thresholds: 0.5 where marked; zero-shot rows use one threshold, and the calibrated hybrid "
         "one per label,\nboth from validation scenes. The hybrid's vision tower was tuned in "
         "phase 2; the linear heads rest on frozen encoders."

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from hybridlab.decoder.cnn_rnn import Decoded, LabelDecoder
-from hybridlab.encoders.cnn import CNNEncoder
 from hybridlab.encoders.clip import ClipEncoder
+from hybridlab.encoders.cnn import CNNEncoder
 from hybridlab.fusion import build_fusion
 from hybridlab.heads import ContrastiveHead, LabelHead
 

@@ -109,7 +109,8 @@ def build_hybrid(
         split: SceneDataset(size, split, scenes)
         for split, size in zip(SPLITS, (config.train, config.val, config.test), strict=True)
     }
-    cnn = freeze(build_cnn(BACKBONE)).to(memory_format=torch.channels_last)
+    cnn = freeze(build_cnn(BACKBONE, image_size=config.cnn_size))
+    cnn.to(memory_format=torch.channels_last)
     clip = freeze(build_tiny_clip()).to(memory_format=torch.channels_last)
     text_emb = label_embeddings(clip, [with_article(name) for name in WORLD])
 

@@ -166,6 +166,8 @@ def test_pretrain_and_ship_options(monkeypatch: pytest.MonkeyPatch) -> None:
     assert options == {"install": False}
     assert folder == Path("runs/tiny_clip")
     assert config == PretrainConfig(schedule=((3, 64), (2, 96)), seed=5)
+    assert cli.main(["ship"]) == 0
+    assert calls[2][0] == (DemoConfig.shipped(),)
     assert calls[1] == (
         (DemoConfig.quick(),),
         {"runs": Path("r"), "cache": Path("r/.cache"), "install": True},

@@ -105,8 +105,11 @@ def fake_built(better: str, seed: int = 0) -> Built:
 def test_the_caption_follows_the_figures(better, words):
     config = replace(DemoConfig.quick(), resamples=100)
     built = fake_built(better)
-    noisy = {n: Scored(s.scores + 0.6 * np.random.default_rng(7).random(s.scores.shape), s.decisions)
-             if not n.startswith(better) else s for n, s in built.rows.items()}
+    noise = 0.6 * np.random.default_rng(7).random(built.targets.shape)
+    noisy = {
+        name: row if name.startswith(better) else Scored(row.scores + noise, row.decisions)
+        for name, row in built.rows.items()
+    }
     metrics = demo.measure(replace_rows(built, noisy), config)
     assert words in demo.table(metrics)
     if better == "linear_clip":

@@ -43,7 +43,8 @@ def _motif(pen: ImageDraw.ImageDraw, context: int, size: int, horizon: int, draw
         for _ in range(2):
             middle, width = size * draw(), size * (0.5 + 0.5 * draw())
             top = horizon - size * (0.04 + 0.12 * draw())
-            pen.ellipse((middle - width, top, middle + width, size * 1.8), _shift(lower, -amount / 2))
+            hill = (middle - width, top, middle + width, size * 1.8)
+            pen.ellipse(hill, _shift(lower, -amount / 2))
             amount = -amount
     elif context == 1:  # wall tiles
         step = max(6, size // 8)

@@ -8,6 +8,7 @@ one of the world's 16 held-out labels (`world.HELD_OUT`).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -144,8 +145,8 @@ class CaptionedPictures:
             count = 1 + int(4 * draw())
             shown = []
             while len(shown) < count:
-                pool = self._allowed if draw() < 0.6 else self._others
-                pick = pool[int(draw() * len(pool))]
+                some: Sequence[int] = self._allowed if draw() < 0.6 else self._others
+                pick = some[int(draw() * len(some))]
                 if pick not in shown:
                     shown.append(pick)
             canvas = draw_background(int(draw() * len(CONTEXT_NAMES)), size, draw)
@@ -153,13 +154,13 @@ class CaptionedPictures:
         draw_objects(canvas, sprite_bank(self.catalogue.symbols), shown, placements)
         return CaptionedPicture(finish(canvas, draw, TIDY_LOOK), tuple(shown))
 
-    def words(self, which: int, draw) -> str:
+    def words(self, which: int, draw: Callable[[], float]) -> str:
         """A caption of one emoji: one of its names in one of the templates."""
         names = self.catalogue.names[which]
         template = TEMPLATES[int(draw() * len(TEMPLATES))]
         return template.format(names[int(draw() * len(names))])
 
-    def caption(self, shown: tuple[int, ...], draw) -> str:
+    def caption(self, shown: tuple[int, ...], draw: Callable[[], float]) -> str:
         """A caption of the whole picture: "a picture of a cow, an egg and a kite"."""
         names = [self.catalogue.names[which] for which in shown]
         chosen = [options[int(draw() * len(options))] for options in names]

@@ -26,9 +26,9 @@ class Look:
 
     side: tuple[float, float] = (0.17, 0.42)
     turn: float = 40 * pi / 180
-    opacity: tuple[float, float] = (0.55, 1.0)
+    opacity: tuple[float, float] = (0.65, 1.0)
     saturation: tuple[float, float] = (0.0, 1.1)
-    brightness: tuple[float, float] = (0.7, 1.25)
+    brightness: tuple[float, float] = (0.75, 1.25)
     inset: float = 0.35
     spread: tuple[float, float] = (2.0, 12.0)
     blurred: float = 0.5

@@ -159,7 +159,8 @@ class LabelDecoder(nn.Module):
                 chosen = torch.full_like(chosen, self.stop)  # out of steps
             else:
                 chosen = allowed.argmax(dim=-1)
-            used = used | (F.one_hot(chosen, self.n_labels + 1).bool() & (chosen != self.stop)[:, None])
+            is_label = (chosen != self.stop)[:, None]  # STOP may be "repeated", labels may not
+            used = used | (F.one_hot(chosen, self.n_labels + 1).bool() & is_label)
             steps.append((torch.where(valid, chosen, PAD), logits, state[-1], valid, weights))
             done = done | (chosen == self.stop)
             if bool(done.all()):
@@ -169,9 +170,8 @@ class LabelDecoder(nn.Module):
         )
         last = mask.sum(dim=1) - 1
         h_rnn = states[torch.arange(batch, device=tokens.device), last]
-        return Decoded(
-            label_seq, step_logits, states, mask, h_rnn, attention, max_over_steps(step_logits, mask)
-        )
+        probs = max_over_steps(step_logits, mask)
+        return Decoded(label_seq, step_logits, states, mask, h_rnn, attention, probs)
 
     def _check(self, tokens: Tensor) -> None:
         if tokens.dim() != 3 or tokens.shape[2] != self.channels or tokens.shape[1] == 0:

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from hybridlab.configs import DemoConfig
 from hybridlab.doctor.finding import Finding
 
+CNN_SIDE = 224  # pixels, in the measurement
 SECONDS = 1.0  # for each of the two measurements
 SLOW = 900.0  # seconds of demo from which on advice is due
 # The cost of a picture in units of one Lite0 forward at 224 px, in CPU time of one thread:
 CNN_FORWARD = 1.2  # resizing included
 CLIP_FORWARD = 0.25  # the tiny CLIP at 128 px
 CLIP_TRAINING = 0.85  # in phase 2
-DECODER_EPOCH = 0.1  # in one epoch of phase 0
+DECODER_EPOCH = 0.03, 0.07  # in one epoch of phase 0: always, and for a map of 224 px
 OVERHEAD = 25.0  # seconds: imports, loading, the linear baselines, bootstrap, figure
 
 
@@ -42,9 +43,12 @@ def check_speed() -> Finding:
 def demo_seconds(scenes: float, images: float, config: DemoConfig) -> float:
     """An estimate from two rates (per second); half as much or twice as much is possible."""
     count = config.train + config.val + config.test
-    forwards = count * (CNN_FORWARD + CLIP_FORWARD) + (config.val + config.test) * CLIP_FORWARD
+    area = (config.cnn_size / CNN_SIDE) ** 2
+    fixed, by_area = DECODER_EPOCH
+    forwards = count * (CNN_FORWARD * area + CLIP_FORWARD)
+    forwards += (config.val + config.test) * CLIP_FORWARD  # again, after phase 2
     forwards += config.tune_epochs * config.train * CLIP_TRAINING
-    forwards += config.decoder_epochs * config.train * DECODER_EPOCH
+    forwards += config.decoder_epochs * config.train * (fixed + by_area * area)
     return OVERHEAD + count / scenes + forwards / images
 
 
@@ -81,8 +85,7 @@ def cnn_rate(seconds: float = SECONDS, batch: int = 8) -> float:
 
     # random weights: as quick as trained ones, and the measurement does not need the file
     cnn = build_cnn(pretrained=False).to(memory_format=torch.channels_last)
-    size = cnn.preprocessing.image_size
-    pixels = torch.zeros(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
+    pixels = torch.zeros(batch, 3, CNN_SIDE, CNN_SIDE).contiguous(memory_format=torch.channels_last)
 
     def encode() -> int:
         cnn(pixels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from torch import nn
@@ -87,14 +88,15 @@ def _given_preprocessing(model_name: str, tag: str) -> dict[str, object] | None:
 
 
 def _own_preprocessing(model: nn.Module) -> Preprocessing:
-    config = model.visual.preprocess_cfg  # type: ignore[union-attr]
-    size = config["size"]  # type: ignore[index]
+    visual: Any = model.visual
+    config = visual.preprocess_cfg
+    size = config["size"]
     return Preprocessing(
         image_size=int(size if isinstance(size, int) else size[0]),
-        mean=tuple(config["mean"]),  # type: ignore[index]
-        std=tuple(config["std"]),  # type: ignore[index]
-        interpolation=config["interpolation"],  # type: ignore[index]
-        resize_mode=_RESIZE[config["resize_mode"]],  # type: ignore[index]
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        interpolation=config["interpolation"],
+        resize_mode=_RESIZE[config["resize_mode"]],
     )
 
 

@@ -167,7 +167,8 @@ def train_step(state: PretrainState, config: PretrainConfig) -> dict[str, float]
     nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
     state.optimiser.step()
     with torch.no_grad():
-        encoder.model.logit_scale.clamp_(max=math.log(MAX_SCALE))
+        log_scale = encoder.model.get_parameter("logit_scale")
+        log_scale.clamp_(max=math.log(MAX_SCALE))
         decay = min(config.ema, (1 + state.step) / (10 + state.step))
         for name, value in encoder.state_dict().items():
             if value.dtype.is_floating_point:
@@ -185,9 +186,9 @@ def save_state(state: PretrainState, config: PretrainConfig, folder: Path) -> No
     tensors = {f"model.{k}": v.contiguous() for k, v in state.encoder.state_dict().items()}
     tensors |= {f"average.{k}": v.contiguous() for k, v in state.average.items()}
     names = _parameter_names(state)
-    for parameter, moments in state.optimiser.state.items():
-        for key, value in moments.items():
-            tensors[f"optimiser.{names[parameter]}.{key}"] = torch.as_tensor(value).contiguous()
+    for parameter, name in names.items():
+        for key, value in state.optimiser.state.get(parameter, {}).items():
+            tensors[f"optimiser.{name}.{key}"] = torch.as_tensor(value).contiguous()
     header = {
         "config": json.dumps(config.to_dict()),
         "step": str(state.step),

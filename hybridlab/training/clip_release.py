@@ -45,8 +45,8 @@ def main_pretrain(folder: Path, config: PretrainConfig, *, install: bool = False
             bar.update(now.step - bar.n)
             bar.set_postfix(loss=f"{parts['loss']:.3f}", refresh=False)
 
-        for state in pretrain(config, folder, on_step, state):
-            pass
+        for _ in pretrain(config, folder, on_step, state):
+            pass  # each turn is a checkpoint written; the state is trained in place
     release = write_release(state, config, folder / "release")
     print(f"weights, record and card written to {release}")
     if install:
@@ -86,7 +86,9 @@ def write_release(state: PretrainState, config: PretrainConfig, folder: Path) ->
     with atomic_path(folder / WEIGHTS_FILE, overwrite=True) as part:
         save_file({**half, **whole}, part)
         if (size := part.stat().st_size) > MAX_BYTES:
-            raise ValueError(f"the weights take {size:,} bytes, over {MAX_BYTES:,}; make a tower smaller")
+            raise ValueError(
+                f"the weights take {size:,} bytes, over {MAX_BYTES:,}; make a tower smaller"
+            )
     write_json(folder / "training.json", record, overwrite=True)
     write_text(folder / "README.md", model_card(json.loads(json.dumps(record))), overwrite=True)
     return folder
@@ -117,6 +119,11 @@ def model_card(record: dict) -> str:
     stages = ", then ".join(f"{steps:,} steps at {size} px" for steps, size in config["schedule"])
     pictures = config["batch_size"] * sum(steps for steps, _ in config["schedule"])
     held_out = ", ".join(record["held_out"])
+    rows = "\n".join(
+        f"| {label} | {100 * figures[f'{name}_mean_ap']:.1f} "
+        f"| {100 * figures[f'{name}_mean_ap_held_out']:.1f} |"
+        for name, label in (("global", "whole picture"), ("patch", "best patch"))
+    )
     return f"""# The tiny CLIP
 
 A CLIP model small enough to ship with a course: an EfficientNet-Lite0 image tower, a text
@@ -149,8 +156,7 @@ and some templates, text in any language but English. It is of no use on real ph
 
 | score | all 80 labels | the 16 held-out labels |
 |---|---|---|
-| whole picture | {100 * figures["global_mean_ap"]:.1f} | {100 * figures["global_mean_ap_held_out"]:.1f} |
-| best patch | {100 * figures["patch_mean_ap"]:.1f} | {100 * figures["patch_mean_ap_held_out"]:.1f} |
+{rows}
 
 One training run, one seed; intervals over test scenes are in the comparison of `hybridlab demo`.
 """

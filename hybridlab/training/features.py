@@ -21,7 +21,7 @@ from hybridlab.encoders.clip import ClipEncoder
 from hybridlab.encoders.cnn import CNNEncoder
 from hybridlab.files import atomic_path
 
-CHUNK = 100
+CHUNK = 25  # what fits into a core's cache: larger chunks encode at half the speed
 
 
 def scene_images(dataset: SceneDataset) -> tuple[Tensor, Tensor]:

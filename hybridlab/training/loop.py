@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +63,7 @@ def train(
     Raises:
         FloatingPointError: the loss is NaN or infinite; names the stage and step.
     """
-    settings = []
+    settings: list[dict[str, Any]] = []
     for module, peak in groups:
         parameters = [p for p in module.parameters() if p.requires_grad]
         if parameters:

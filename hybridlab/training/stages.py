@@ -135,7 +135,11 @@ def train_fusion(
     config: DemoConfig,
     report: Report = silent,
 ) -> None:
-    """Phase 1: CNN-RNN and CLIP frozen; fusion and heads on cached views (N, D_rnn), (N, D_clip)."""
+    """Phase 1: CNN-RNN and CLIP frozen; fusion and heads learn from cached views.
+
+    Shape:
+        h_rnn (N, D_rnn), h_clip (N, D_clip), targets (N, L)
+    """
     for part in (model.cnn, model.decoder, model.clip):
         freeze(part)
     joint = model.joint_modules().train()

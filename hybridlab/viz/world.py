@@ -45,7 +45,7 @@ def scene_sheet(
         axes.axis("off")
     for axes, sample in zip(grid.flat, samples, strict=False):
         axes.imshow(sample.image, interpolation="nearest")
-        present = [names[column] for column in np.flatnonzero(sample.targets > 0)]
+        present = [names[int(column)] for column in np.flatnonzero(sample.targets > 0)]
         axes.text(
             0.5, -0.03, textwrap.fill(", ".join(present), 34), transform=axes.transAxes,
             ha="center", va="top", fontsize=8.5, color=INK,

@@ -147,9 +147,8 @@ def test_a_box_holds_its_object():
         (drawn,) = draw_objects(canvas, bank, [label], [place])
         rows, columns = np.nonzero(np.abs(canvas - 127).max(axis=2) > 40)
         left, top, right, bottom = drawn.box
-        inside = (
-            (columns >= left - 3) & (columns <= right + 3) & (rows >= top - 3) & (rows <= bottom + 3)
-        )
+        inside = (columns >= left - 3) & (columns <= right + 3)
+        inside &= (rows >= top - 3) & (rows <= bottom + 3)
         assert inside.mean() > 0.97, LABEL_NAMES[label]
         assert drawn.visible == 1.0
 
@@ -269,7 +268,7 @@ def test_bad_splits_sizes_and_indices():
         SceneDataset(3, "dev")
     with pytest.raises(ValueError, match="-1"):
         SceneDataset(-1)
-    with pytest.raises(IndexError, match="scene 3 .* has 3"):
+    with pytest.raises(IndexError, match=r"scene 3 .* has 3"):
         SceneDataset(3)[3]
     assert same(SceneDataset(3)[-1], SceneDataset(3)[2])
     assert list(SceneDataset(0)) == []

@@ -34,7 +34,8 @@ def test_a_sequence_holds_its_set_in_order_then_stop(rows, n_labels, seed):
         stop = seq.index(n_labels)
         labels = seq[:stop]
         assert sorted(labels) == torch.nonzero(row > 0).flatten().tolist()
-        assert [int(rank[label]) for label in labels] == sorted(int(rank[label]) for label in labels)
+        ranks = [int(rank[label]) for label in labels]
+        assert ranks == sorted(ranks)
         assert all(after == PAD for after in seq[stop + 1 :])
 
 

@@ -14,7 +14,8 @@ def test_it_equals_its_formula():
     norm, linear = fusion.project[0], fusion.project[1]
     a, b = torch.randn(3, 4), torch.randn(3, 4)
     both = torch.cat([a, b], 1)
-    normal = (both - both.mean(1, keepdim=True)) / (both.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
+    deviation = (both.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
+    normal = (both - both.mean(1, keepdim=True)) / deviation
     expected = torch.nn.functional.gelu(linear(normal * norm.weight + norm.bias))
     assert torch.allclose(fusion(a, b), expected, atol=1e-5)
 
@@ -29,7 +30,9 @@ def test_both_views_get_a_gradient_and_dropout_rests_in_eval():
     assert fusion(torch.zeros(0, 4), torch.zeros(0, 4)).shape == (0, 4)
 
 
-@pytest.mark.parametrize("shapes", [((3, 4), (2, 4)), ((3, 4), (3, 5)), ((3, 5), (3, 5)), ((4,), (4,))])
+@pytest.mark.parametrize(
+    "shapes", [((3, 4), (2, 4)), ((3, 4), (3, 5)), ((3, 5), (3, 5)), ((4,), (4,))]
+)
 def test_views_that_do_not_fit_are_named(shapes):
     with pytest.raises(ValueError, match="must both be") as caught:
         build_fusion("concat", 4)(torch.zeros(shapes[0]), torch.zeros(shapes[1]))

@@ -93,5 +93,6 @@ def test_the_second_call_reads_and_a_damaged_file_is_made_anew(tmp_path):
 def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("not a folder")
-    assert torch.equal(cached(blocker / "in", "k", lambda: {"x": torch.ones(2)})["x"], torch.ones(2))
+    made = cached(blocker / "in", "k", lambda: {"x": torch.ones(2)})
+    assert torch.equal(made["x"], torch.ones(2))
     assert blocker.read_text() == "not a folder"

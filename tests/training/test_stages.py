@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_hybrid(world):
 
 
 def test_one_forward_equals_the_cached_views(world):
-    images, _, cnn, clip, tokens, decoder, _, h_clip = world
+    images, _, cnn, clip, _tokens, decoder, _, h_clip = world
     model = new_model(world).eval()
     with torch.no_grad():
         out = model(cnn.preprocessing(images), clip.preprocessing(images))
@@ -140,5 +140,5 @@ def test_chosen_labels_leave_stop_and_padding_out(world):
 
 def test_texts_and_decoder_must_agree(world):
     _, _, cnn, clip, _, decoder, text_emb, _ = world
-    with pytest.raises(ValueError, match="79 rows .* 80 labels"):
+    with pytest.raises(ValueError, match=r"79 rows .* 80 labels"):
         HybridClassifier(cnn, decoder, clip, text_emb[:79])
