@@ -185,7 +185,7 @@ def shipped_bundle() -> Path:
     if not (SHIPPED_FOLDER / MANIFEST_FILE).is_file():
         raise BundleError(
             f"the shipped hybrid is missing: {SHIPPED_FOLDER}; reinstall hybridlab, or make it "
-            "with `hybridlab ship`"
+            "with `hybridlab ship --install`"
         )
     return SHIPPED_FOLDER
 

@@ -151,7 +151,7 @@ class Lab:
 
 @dataclass(frozen=True)
 class PretrainClip:
-    """Pretrain the course's tiny CLIP; an interrupted run goes on where it stopped (hours)."""
+    """Pretrain the course's tiny CLIP; an interrupted run goes on where it stopped."""
 
     config: OmitArgPrefixes[PretrainConfig] = field(default_factory=PretrainConfig)
     """Steps, rates and weights of the losses."""

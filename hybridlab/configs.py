@@ -53,7 +53,9 @@ class DemoConfig:
     """The whole pipeline on the small world (`hybridlab demo`).
 
     Attributes:
-        train, val, test: scenes in each split.
+        train: scenes to learn from.
+        val: scenes to fit thresholds on.
+        test: scenes to measure on.
         seed: of the scenes, the weights and the order of the batches.
         batch_size: B of all stages.
         cnn_size: side in pixels at which the CNN sees a scene; its map has a place per 32 px.
@@ -63,7 +65,8 @@ class DemoConfig:
         tune_epochs: phase 2, with CLIP's vision tower unfrozen; 0 leaves the phase out.
         lr: peak learning rate of new layers.
         vision_lr: peak learning rate of CLIP's vision tower in phase 2.
-        alpha, beta: weights of BCE and of the contrastive loss.
+        alpha: weight of the binary cross-entropy.
+        beta: weight of the contrastive loss.
         dim: D of the decoder and of the fused vector.
         resamples: bootstrap resamples of the test scenes.
     """
@@ -73,7 +76,7 @@ class DemoConfig:
     test: int = 1000
     seed: int = 0
     batch_size: int = 64
-    cnn_size: int = 160
+    cnn_size: int = 192
     decoder_epochs: int = 12
     linear_epochs: int = 20
     fusion_epochs: int = 12

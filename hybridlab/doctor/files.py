@@ -62,7 +62,7 @@ def check_tiny_clip() -> Finding:
     return _check_asset(
         "tiny CLIP", ASSETS / "tiny_clip", TINY_WEIGHTS,
         "get the file from the repository again (`git checkout -- hybridlab/assets`), or make it "
-        "with `hybridlab pretrain-clip`",
+        "with `hybridlab pretrain-clip --install`",
     )
 
 
@@ -71,7 +71,7 @@ def check_hybrid() -> Finding:
     return _check_asset(
         "shipped hybrid", ASSETS / "hybrid", "weights.safetensors",
         "get the file from the repository again (`git checkout -- hybridlab/assets`), or make it "
-        "with `hybridlab ship`; `hybridlab demo` trains one of your own",
+        "with `hybridlab ship --install`; `hybridlab demo` trains one of your own",
     )
 
 

@@ -144,7 +144,7 @@ def build_tiny_clip(
     if pretrained and not (folder / WEIGHTS_FILE).exists():
         raise MissingWeightsError(
             f"the weights of the tiny CLIP are missing: {folder / WEIGHTS_FILE}; reinstall "
-            "hybridlab, or make them with `hybridlab pretrain-clip`"
+            "hybridlab, or make them with `hybridlab pretrain-clip --install`"
         )
     source = f"local-dir:{folder}"
     # through `local-dir:`, open_clip reads the preprocessing from the same JSON file; a bare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
@@ -85,6 +86,7 @@ def write_release(state: PretrainState, config: PretrainConfig, folder: Path) ->
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / WEIGHTS_FILE, overwrite=True) as part:
         save_file({**half, **whole}, part)
+        record["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
         if (size := part.stat().st_size) > MAX_BYTES:
             raise ValueError(
                 f"the weights take {size:,} bytes, over {MAX_BYTES:,}; make a tower smaller"

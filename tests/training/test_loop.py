@@ -70,9 +70,14 @@ def test_nan_stops_before_the_weights_are_touched():
 
 
 def test_nothing_to_do_does_nothing():
-    model = nn.Linear(1, 1)
+    model, steps = nn.Linear(1, 1), []
     for epochs, samples in ((0, 4), (3, 0)):
-        train("n", [(model, 0.1)], lambda r: 1 / 0, samples, epochs=epochs, batch_size=2, seed=0)
+        train("n", [(model, 0.1)], lambda r: 1 / 0, samples, epochs=epochs, batch_size=2, seed=0,
+              report=steps.append)
+    model.requires_grad_(False)
+    train("n", [(model, 0.1)], lambda r: 1 / 0, 4, epochs=2, batch_size=2, seed=0,
+          report=steps.append)
+    assert steps == []
 
 
 def test_warmup_then_cosine():
