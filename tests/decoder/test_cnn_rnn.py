@@ -85,11 +85,9 @@ def test_additive_attention_equals_its_formula():
     torch.manual_seed(2)
     attend = AdditiveAttention(3)
     query, keys = torch.randn(2, 3), torch.randn(2, 4, 3)
+    weight, mix = attend.score.weight[0].detach(), attend.query.weight.detach()
     for b in range(2):
-        scores = [
-            float(attend.score.weight[0] @ torch.tanh(keys[b, p] + attend.query.weight @ query[b]))
-            for p in range(4)
-        ]
+        scores = [float(weight @ torch.tanh(keys[b, p] + mix @ query[b])) for p in range(4)]
         assert torch.allclose(attend(query, keys)[b], torch.tensor(scores).softmax(0), atol=1e-6)
 
 

@@ -84,7 +84,7 @@ def test_schedule_and_rate():
     config = PretrainConfig(schedule=((100, 64),), warmup=10)
     rates = [rate_at(step, config) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == rates[9] == pytest.approx(1.0)
-    assert rates[-1] < 0.02 and all(a >= b for a, b in itertools.pairwise(rates))
+    assert rates[-1] < 0.02 and all(a >= b for a, b in itertools.pairwise(rates[9:]))
 
 
 def test_the_patch_loss_is_a_part_that_can_be_switched_off():
