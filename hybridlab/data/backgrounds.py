@@ -7,6 +7,7 @@ dial `background_hint`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -111,9 +112,15 @@ def draw_background(context: int, size: int, draw: Draw) -> np.ndarray:
     pen = ImageDraw.Draw(picture)
     pen.rectangle((0, horizon, size, size), _shift(lower, tone))
     _motif(pen, context, size, horizon, draw)
-    light_x = np.linspace(-1, 1, size, dtype=np.float32) * np.float32(24 * draw() - 12)
-    light_y = np.linspace(-1, 1, size, dtype=np.float32) * np.float32(24 * draw() - 12)
-    canvas = np.asarray(picture).astype(np.float32)
-    canvas += (light_x[None, :] + light_y[:, None])[..., None]
-    canvas += np.array(tint, np.float32)
-    return canvas
+    light_x = _ramp(size) * np.float32(24 * draw() - 12)
+    light_y = _ramp(size) * np.float32(24 * draw() - 12)
+    # as (H, W * 3): numpy is several times faster along long rows than along three channels
+    rows = np.asarray(picture).reshape(size, 3 * size).astype(np.float32)
+    rows += (light_x[:, None] + np.array(tint, np.float32)).reshape(1, 3 * size)
+    rows += light_y[:, None]
+    return rows.reshape(size, size, 3)
+
+
+@lru_cache(maxsize=8)
+def _ramp(size: int) -> np.ndarray:
+    return np.linspace(-1, 1, size, dtype=np.float32)

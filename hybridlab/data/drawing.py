@@ -14,7 +14,8 @@ from hybridlab.data.sprites import SpriteBank, render
 
 Draw = Callable[[], float]
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_IDENTITY = np.eye(3, dtype=np.float32)
+_GREY = np.array([[0.299], [0.587], [0.114]], np.float32).repeat(3, axis=1)  # to its own luma
 
 
 @lru_cache(maxsize=4)
@@ -49,13 +50,9 @@ def draw_objects(
         if x0 != left or y0 != top or x1 != left + out or y1 != top + out:
             inside = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
             colour, alpha = colour[inside], alpha[inside]
-        if place.saturation != 1.0:
-            grey = colour @ _LUMA
-            colour = colour * np.float32(place.saturation)
-            colour += (grey * np.float32(1 - place.saturation))[..., None]
         region = canvas[y0:y1, x0:x1]
         region *= 1 - np.float32(place.opacity) * alpha
-        region += np.float32(place.opacity * place.brightness) * colour
+        region += colour @ _tone(place)
         solid = alpha[..., 0] > 0.5
         owner[y0:y1, x0:x1][solid] = depth
         areas.append(max(1, np.count_nonzero(solid)))
@@ -65,6 +62,12 @@ def draw_objects(
         SceneObject(label=index, box=box, depth=depth, visible=float(seen[depth] / areas[depth]))
         for depth, (index, box) in enumerate(zip(which, boxes, strict=True))
     )
+
+
+def _tone(place: Placement) -> np.ndarray:
+    """Saturation, brightness and opacity as one (3, 3) matrix on rows of colours."""
+    mix = place.saturation * _IDENTITY + (1 - place.saturation) * _GREY
+    return np.float32(place.opacity * place.brightness) * mix
 
 
 def _box(
