@@ -63,7 +63,8 @@ class DemoConfig:
         linear_epochs: the two linear baselines.
         fusion_epochs: phase 1, fusion and heads on cached views.
         tune_epochs: phase 2, with CLIP's vision tower unfrozen; 0 leaves the phase out.
-        lr: peak learning rate of new layers.
+        lr: peak learning rate of decoder, fusion and heads.
+        linear_lr: peak learning rate of the linear baselines, which need a higher one.
         vision_lr: peak learning rate of CLIP's vision tower in phase 2.
         alpha: weight of the binary cross-entropy.
         beta: weight of the contrastive loss.
@@ -78,10 +79,11 @@ class DemoConfig:
     batch_size: int = 64
     cnn_size: int = 192
     decoder_epochs: int = 12
-    linear_epochs: int = 20
-    fusion_epochs: int = 12
+    linear_epochs: int = 60
+    fusion_epochs: int = 30
     tune_epochs: int = 1
     lr: float = 1e-3
+    linear_lr: float = 1e-2
     vision_lr: float = 1e-4
     alpha: float = 1.0
     beta: float = 0.1
@@ -92,10 +94,12 @@ class DemoConfig:
         for name in ("train", "val", "test", "batch_size", "dim", "resamples"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more")
+        if self.cnn_size < 32:
+            raise ValueError(f"cnn_size is {self.cnn_size}; give 32 pixels or more")
         for name in ("decoder_epochs", "linear_epochs", "fusion_epochs", "tune_epochs", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 0 or more")
-        for name in ("lr", "vision_lr", "alpha", "beta"):
+        for name in ("lr", "linear_lr", "vision_lr", "alpha", "beta"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)}; give a finite number >= 0")
 

@@ -182,7 +182,7 @@ def _refuse_taken(target: Path, overwrite: bool) -> None:
         raise FileExistsError(f"cannot write {target}: it is a folder; choose another name")
     if not overwrite and os.path.lexists(target):
         raise FileExistsError(
-            f"{target} exists and is kept; choose another name or pass overwrite=True"
+            f"{target} exists and is kept; choose another name"
         )
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def multi_positive_contrastive(
-    logits: Tensor, positives: Tensor, row_weight: Tensor | None = None
+    logits: Tensor, positives: Tensor, known: Tensor | None = None
 ) -> Tensor:
     """Softmax contrastive loss in which a row may have several positives (TRAPS 13).
 
@@ -19,7 +19,7 @@ def multi_positive_contrastive(
     Args:
         logits: scaled similarities (B, U).
         positives: bool (B, U), which columns belong to which row.
-        row_weight: (B,) weights of the rows; all 1 when None.
+        known: bool (B, U); where False, the pair is left out: neither positive nor negative.
 
     Returns:
         Scalar: mean over rows that have a positive, of the mean over the row's positives, of
@@ -37,14 +37,12 @@ def multi_positive_contrastive(
         raise ValueError(f"positives has dtype {positives.dtype}; compare first: targets > 0")
     # -inf would give NaN gradients where a row has no negative; the lowest finite value does not
     lowest = torch.finfo(logits.dtype).min
-    negatives = torch.logsumexp(logits.masked_fill(positives, lowest), dim=1, keepdim=True)
+    left_out = positives if known is None else positives | ~known
+    negatives = torch.logsumexp(logits.masked_fill(left_out, lowest), dim=1, keepdim=True)
     each = F.softplus(negatives - logits).masked_fill(~positives, 0.0)
     count = positives.sum(dim=1)
     per_row = each.sum(dim=1) / count.clamp(min=1)
-    weight = (count > 0).to(logits.dtype)
-    if row_weight is not None:
-        weight = weight * row_weight
-    return (per_row * weight).sum() / weight.sum().clamp(min=1)
+    return per_row.sum() / (count > 0).sum().clamp(min=1)
 
 
 def symmetric_contrastive(logits: Tensor, positives: Tensor) -> Tensor:
@@ -82,8 +80,8 @@ def hybrid_loss(
     """alpha * BCE + beta * contrastive (seed 000, section 4).
 
     BCE is the mean over annotated entries (`masked_bce`). The contrastive part is the
-    multi-positive softmax over the L label texts, mean over the images that have a positive; labels
-    that are not annotated count as negatives there.
+    multi-positive softmax over the L label texts, mean over the images that have a positive. Labels
+    that are not annotated are left out of both.
 
     Args:
         logits: (B, L) of the label head.
@@ -97,5 +95,6 @@ def hybrid_loss(
         raise ValueError(f"alpha is {alpha} and beta {beta}; weights of a loss are 0 or more")
     loss = alpha * masked_bce(logits, targets)
     if beta > 0:
-        loss = loss + beta * multi_positive_contrastive(contrastive_logits, targets > 0)
+        contrastive = multi_positive_contrastive(contrastive_logits, targets > 0, targets >= 0)
+        loss = loss + beta * contrastive
     return loss

@@ -21,6 +21,7 @@ from hybridlab.encoders.base import freeze
 from hybridlab.encoders.clip import ClipEncoder, build_tiny_clip
 from hybridlab.encoders.cnn import CNNEncoder, build_cnn
 from hybridlab.encoders.zero_shot import global_scores, label_embeddings, patch_scores
+from hybridlab.evaluation.metrics import threshold_metrics
 from hybridlab.evaluation.thresholds import Thresholds, global_threshold, per_label_thresholds
 from hybridlab.model import HybridClassifier
 from hybridlab.training.features import (
@@ -32,6 +33,7 @@ from hybridlab.training.features import (
 )
 from hybridlab.training.loop import Report, silent
 from hybridlab.training.stages import (
+    Held,
     decode_all,
     seeded,
     train_decoder,
@@ -61,6 +63,9 @@ class Built:
         rows: name -> `Scored`, all on the same test scenes.
         targets: (N, L) of the test scenes.
         test: the test scenes themselves.
+        decoder_on_train: OF1 of the decoder's sets on the scenes it was fitted on. Above its OF1 on
+            test scenes by its optimism: the fusion learns from views that are better than those it
+            will meet (TRAPS 6).
     """
 
     model: HybridClassifier
@@ -68,6 +73,7 @@ class Built:
     rows: dict[str, Scored]
     targets: np.ndarray
     test: SceneDataset
+    decoder_on_train: float
 
 
 @dataclass(frozen=True)
@@ -122,23 +128,25 @@ def build_hybrid(
     rows: dict[str, Scored] = {}
 
     say("baseline: a linear head on the frozen CNN")
-    probe = train_linear(
-        "linear CNN", _pooled(train), train.targets, config, report
-    )
+    held = Held((_pooled(val),), val.targets)
+    probe = train_linear("linear CNN", _pooled(train), train.targets, held, config, report)
     rows["linear_cnn"] = _at_half(probe(_pooled(test)))
 
     say("phase 0: the CNN-RNN learns to write labels one by one")
-    decoder = train_decoder(train.tokens, train.targets, config, report)
+    held = Held((val.tokens,), val.targets)
+    decoder = train_decoder(train.tokens, train.targets, held, config, report)
     views = {split: decode_all(decoder, data[split].tokens) for split in SPLITS}
     h_rnn = {split: views[split][0] for split in SPLITS}
     rows["cnn_rnn"] = Scored(views["test"][1].numpy(), views["test"][2].numpy())
+    fitted = Scored(views["train"][1].numpy(), views["train"][2].numpy())
 
     say("CLIP zero-shot: words alone, by the best patch and by the whole picture")
     for name, score in (("clip_zero_shot", patch_scores), ("clip_zero_shot_global", global_scores)):
         rows[name] = _zero_shot(score, val, test, text_emb)
 
     say("baseline: a linear head on frozen CLIP")
-    probe = train_linear("linear CLIP", train.image_emb, train.targets, config, report)
+    held = Held((val.image_emb,), val.targets)
+    probe = train_linear("linear CLIP", train.image_emb, train.targets, held, config, report)
     rows["linear_clip"] = _at_half(probe(test.image_emb))
 
     say("phase 1: fusion and heads on the two frozen views")
@@ -146,12 +154,14 @@ def build_hybrid(
         config.seed, lambda: HybridClassifier(cnn, decoder, clip, text_emb, dim=config.dim)
     )
     assert isinstance(model, HybridClassifier)
-    train_fusion(model, h_rnn["train"], train.image_emb, train.targets, config, report)
+    held = Held((h_rnn["val"], val.image_emb), val.targets)
+    train_fusion(model, h_rnn["train"], train.image_emb, train.targets, held, config, report)
     rows["hybrid_phase1"] = _at_half(_logits(model, h_rnn["test"], test.image_emb))
 
     if config.tune_epochs:
         say("phase 2: CLIP's vision tower joins, at a lower rate")
-        tune_vision(model, h_rnn["train"], train.images, train.targets, config, report)
+        held = Held((h_rnn["val"], val.images), val.targets)
+        tune_vision(model, h_rnn["train"], train.images, train.targets, held, config, report)
     val_emb, test_emb = (clip_features(clip, part.images)["image_emb"] for part in (val, test))
 
     say("calibration: one threshold per label, from the validation scenes")
@@ -161,7 +171,10 @@ def build_hybrid(
     rows["hybrid"] = _at_half(logits)
     probs = torch.sigmoid(logits).numpy()
     rows["hybrid_calibrated"] = Scored(probs, probs >= thresholds.values)
-    return Built(model.eval(), thresholds, rows, test.targets.numpy(), splits["test"])
+    return Built(
+        model.eval(), thresholds, rows, test.targets.numpy(), splits["test"],
+        decoder_on_train=threshold_metrics(fitted.decisions, train.targets.numpy()).of1,
+    )
 
 
 def _pooled(split: _Split) -> Tensor:

@@ -9,8 +9,8 @@ from pathlib import Path
 from hybridlab.bundle import SHIPPED_FOLDER, save_bundle
 from hybridlab.configs import DemoConfig
 from hybridlab.data.world import WORLD
-from hybridlab.demo import ProgressBars, measure, table
-from hybridlab.files import new_run_folder, write_json, write_text
+from hybridlab.demo import ProgressBars, measure, start_run, table
+from hybridlab.files import write_json, write_text
 from hybridlab.pipeline import build_hybrid
 
 MAX_BYTES = 12_000_000  # beside the encoders
@@ -34,8 +34,7 @@ def main_ship(
     Raises:
         ValueError: the bundle is over 12 MB.
     """
-    runs.mkdir(parents=True, exist_ok=True)
-    folder = new_run_folder(runs)
+    folder = start_run(config, runs, cache)
     bars = ProgressBars()
     try:
         built = build_hybrid(config, cache=cache, say=bars.say, report=bars)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ def test_metrics_hold_every_row_with_its_intervals(run):
             assert 0 <= low <= high <= 1 and 0 <= row[metric] <= 1, (name, metric)
     assert metrics["rows"]["hybrid"]["mean_ap"] == metrics["rows"]["hybrid_calibrated"]["mean_ap"]
     assert metrics["config"]["train"] == DemoConfig.quick().train
+    assert 0 <= metrics["decoder_of1"]["train"] <= 1
     assert metrics["versions"]["torch"] and metrics["scenes"]["cooccurrence"] == 0.75
 
 
@@ -96,11 +98,12 @@ def fake_built(better: str, seed: int = 0) -> Built:
     from hybridlab.data.scenes import SceneDataset
 
     thresholds = Thresholds(np.full(80, 0.5), (), 0.5)
-    return Built(None, thresholds, rows, targets, SceneDataset(200, "test"))
+    return Built(None, thresholds, rows, targets, SceneDataset(200, "test"), 0.5)
 
 
 @pytest.mark.parametrize(
-    ("better", "words"), [("hybrid", "beats its best"), ("linear_clip", "falls short of its best")]
+    ("better", "words"),
+    [("hybrid", "frozen the hybrid beats it"), ("linear_clip", "falls short of it")],
 )
 def test_the_caption_follows_the_figures(better, words):
     config = replace(DemoConfig.quick(), resamples=100)
@@ -111,7 +114,7 @@ def test_the_caption_follows_the_figures(better, words):
         for name, row in built.rows.items()
     }
     metrics = demo.measure(replace_rows(built, noisy), config)
-    assert words in demo.table(metrics)
+    assert words in demo.verdict(metrics)
     if better == "linear_clip":
         assert metrics["best_single_view"] == "linear_clip"
 
@@ -119,18 +122,73 @@ def test_the_caption_follows_the_figures(better, words):
 def test_equal_scores_show_no_difference():
     built = fake_built("nothing")
     same = {name: built.rows["linear_clip"] for name in built.rows}
-    text = demo.table(demo.measure(replace_rows(built, same), DemoConfig.quick()))
-    assert "No difference is shown" in text
+    metrics = demo.measure(replace_rows(built, same), DemoConfig.quick())
+    assert demo.verdict(metrics).count("shows no difference") == 2
 
 
 def replace_rows(built: Built, rows: dict[str, Scored]) -> Built:
-    return Built(built.model, built.thresholds, rows, built.targets, built.test)
+    return replace(built, rows=rows)
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("train", 0), ("lr", -1.0), ("beta", float("nan")), ("tune_epochs", -1), ("seed", -3)],
+    [
+        ("train", 0), ("cnn_size", 31), ("lr", -1.0), ("beta", float("nan")),
+        ("tune_epochs", -1), ("seed", -3),
+    ],
 )
 def test_settings_that_cannot_be_right_are_named(field, value):
     with pytest.raises(ValueError, match=field):
         DemoConfig(**{field: value})
+
+
+def test_no_true_label_reaches_the_views_of_the_pipeline(monkeypatch):
+    """What the pipeline hands to the fusion is decoded free-running from tokens: with the decoder
+    as it is, other targets leave it as it was."""
+    import torch
+
+    from hybridlab import pipeline
+    from hybridlab.data.world import WORLD
+    from hybridlab.decoder.cnn_rnn import LabelDecoder
+    from hybridlab.training.stages import decode_all
+
+    decoder = LabelDecoder(1280, len(WORLD), dim=32).eval()
+    taken = []
+
+    class Enough(Exception):
+        pass
+
+    def take(model, h_rnn, h_clip, targets, held, config, report):
+        taken.append((h_rnn, held.inputs[0], targets))
+        raise Enough
+
+    tokens = {}
+    real_encode = pipeline._encode
+
+    def encode(dataset, cnn, clip, cache):
+        split = real_encode(dataset, cnn, clip, cache)
+        tokens[dataset.split] = split.tokens
+        if taken:  # the second time: the same pictures under other targets
+            split = replace(split, targets=split.targets.flip(0))
+        return split
+
+    monkeypatch.setattr(pipeline, "_encode", encode)
+    monkeypatch.setattr(pipeline, "train_decoder", lambda *arguments: decoder)
+    monkeypatch.setattr(pipeline, "train_fusion", take)
+    for _ in range(2):
+        with pytest.raises(Enough):
+            pipeline.build_hybrid(DemoConfig.quick())
+    (train, val, targets), (train_again, val_again, other) = taken
+    assert not torch.equal(targets, other)
+    assert torch.equal(train, train_again) and torch.equal(val, val_again)
+    assert torch.equal(train, decode_all(decoder, tokens["train"])[0])
+
+
+def test_too_little_room_is_told_before_anything_is_trained(monkeypatch, tmp_path):
+    from hybridlab.files import NotEnoughDiskError
+
+    room = SimpleNamespace(total=10**9, used=10**9, free=10**6)
+    monkeypatch.setattr("hybridlab.files.shutil.disk_usage", lambda path: room)
+    with pytest.raises(NotEnoughDiskError, match="MB"):
+        demo.run_demo(DemoConfig.quick(), tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ BEGIN, END = "<!-- demo table -->", "<!-- end demo table -->"
 
 def table(record: dict) -> str:
     """The recorded comparison as Markdown, with the words that its figures allow."""
-    from hybridlab.demo import ROWS, verdict
+    from hybridlab.demo import INTERVALS, ROWS, THRESHOLDS, verdict
 
     lines = ["| on the same {:,} test scenes | mAP | CF1 | OF1 |".format(record["test_scenes"])]
     lines.append("|---|---|---|---|")
@@ -34,7 +34,7 @@ def table(record: dict) -> str:
     config = record["config"]
     lines.append("")
     lines.append(
-        f"*In brackets: 95 % bootstrap intervals over the test scenes. {verdict(record)} "
+        f"*{INTERVALS} {verdict(record)} {THRESHOLDS} "
         f"One training run: {config['train']:,} scenes, seed {config['seed']}, "
         f"{record['seconds'] / 60:.1f} minutes on {record['device']}. "
         "Repeat it with `hybridlab demo`.*"

@@ -6,7 +6,7 @@ has a random stream of its own, keyed by seed, split and index.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -34,11 +34,17 @@ MAX_OBJECTS = 8  # objects in one scene: some labels appear twice
 def stream(seed: int, *key: int) -> Callable[[], float]:
     """A stream of numbers in [0, 1) that depends on its key alone.
 
-    Philox is a counter-based generator: keys give independent streams, and none has to be
-    "reached" by drawing the ones before it.
+    Philox is a counter-based generator: it counts up in the lowest of four words. That word starts
+    at 0 and the key fills the other three, so that no stream ever runs into another.
+
+    Args:
+        seed: 0 to 2**128 - 1.
+        key: up to three whole numbers, 0 to 2**64 - 1.
     """
-    words = (*key, 0, 0, 0, 0)[:4]
-    generator = np.random.Generator(np.random.Philox(key=seed, counter=list(words)))
+    if len(key) > 3:
+        raise ValueError(f"a stream has up to three key numbers, got {len(key)}: {key}")
+    words = [0, *key, 0, 0, 0][:4]
+    generator = np.random.Generator(np.random.Philox(key=seed, counter=words))
     buffer: Iterator[float] = iter(())
 
     def draw() -> float:
@@ -145,20 +151,23 @@ class SceneDataset:
         bank = sprite_bank(LABEL_EMOJI, config.style)
         objects = draw_objects(canvas, bank, shown, placements)
 
-        targets = np.zeros(len(self.vocabulary), np.float32)
-        targets[labels] = 1.0
-        if config.missing > 0:
-            # a stream of its own: turning this dial leaves the pixels as they are
-            hide = stream(config.seed, SPLITS.index(self.split) + 1, index, 1)
-            targets[[hide() < config.missing for _ in range(len(targets))]] = -1.0
         return Sample(
             image=finish(canvas, draw),
-            targets=targets,
+            targets=self._targets(index, labels),
             objects=objects,
             context=CONTEXT_NAMES[context],
             facts=scene_facts(objects),
             index=index,
         )
+
+    def _targets(self, index: int, labels: Sequence[int]) -> np.ndarray:
+        targets = np.zeros(len(self.vocabulary), np.float32)
+        targets[list(labels)] = 1.0
+        if self.config.missing > 0:
+            # a stream of its own: turning this dial leaves the pixels as they are
+            hide = stream(self.config.seed, SPLITS.index(self.split) + 1, index, 1)
+            targets[[hide() < self.config.missing for _ in range(len(targets))]] = -1.0
+        return targets
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(self.size))
@@ -170,15 +179,15 @@ class SceneDataset:
 
 
 # Raise this whenever the same index would give other pixels or labels: caches are keyed by it.
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 
 
 def label_matrix(dataset: SceneDataset) -> np.ndarray:
-    """Targets of a whole split (N, L) without drawing a single pixel."""
+    """Targets of a whole split (N, L), those not annotated included, without drawing a pixel."""
     targets = np.zeros((len(dataset), len(dataset.vocabulary)), np.float32)
     for index in range(len(dataset)):
         draw = stream(dataset.config.seed, SPLITS.index(dataset.split) + 1, index)
-        targets[index, choose_labels(dataset.config, draw)[1]] = 1.0
+        targets[index] = dataset._targets(index, choose_labels(dataset.config, draw)[1])
     return targets
 
 

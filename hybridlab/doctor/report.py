@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from html import escape
@@ -36,19 +37,28 @@ def as_html(findings: Sequence[Finding]) -> str:
     """The same as an HTML table; text from the machine is escaped."""
     rows = []
     for finding in findings:
-        advice = f"<br><em>{escape(finding.advice)}</em>" if finding.advice else ""
+        advice = f"<br><em>{_with_code(finding.advice)}</em>" if finding.advice else ""
         rows.append(
             f'<tr><td style="border-left: 6px solid {_COLOUR[finding.status]}">'
             f"<b>{_SIGN[finding.status].strip()}</b></td>"
             f'<th scope="row" style="text-align: left">{escape(finding.name)}</th>'
-            f'<td style="text-align: left">{escape(finding.what)}{advice}</td></tr>'
+            f'<td style="text-align: left">{_with_code(finding.what)}{advice}</td></tr>'
         )
+    heads = [
+        f'<th scope="col" style="text-align: left">{name}</th>'
+        for name in ("status", "what", "found")
+    ]
     return (
         "<table><caption>This machine, looked at by the doctor</caption><thead><tr>"
-        '<th scope="col">status</th><th scope="col">what</th><th scope="col">found</th>'
+        f"{''.join(heads)}"
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         f"<p><b>{escape(_SUMMARY[worst(findings)])}</b></p>"
     )
+
+
+def _with_code(text: str) -> str:
+    """Escaped, with what stands between backticks as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def show(findings: Sequence[Finding]) -> Any:

@@ -123,8 +123,9 @@ def model_card(record: dict) -> str:
     held_out = ", ".join(record["held_out"])
     again = "".join(
         f"The command was run again with the same seed, on a less busy machine: "
-        f"{run['seconds'] / 60:.0f} minutes, {100 * run['global_mean_ap']:.1f} by the whole picture, "
-        f"{100 * run['patch_mean_ap']:.1f} by the best patch. Rounding differs between runs, and "
+        f"{run['seconds'] / 60:.0f} minutes, {100 * run['global_mean_ap']:.1f} by the whole "
+        f"picture, {100 * run['patch_mean_ap']:.1f} by the best patch. Rounding differs between "
+        "runs, and "
         "training amplifies it: take such differences for noise.\n"
         for run in record.get("repeats", [])
     )

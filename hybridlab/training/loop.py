@@ -46,9 +46,10 @@ def train(
     batch_size: int,
     seed: int,
     weight_decay: float = 0.01,
+    validate: Callable[[], float] | None = None,
     report: Report = silent,
-) -> None:
-    """Train modules with AdamW, warm-up and cosine.
+) -> float:
+    """Train modules with AdamW, warm-up and cosine; with `validate`, keep the best epoch.
 
     Args:
         stage: a name for progress and errors.
@@ -58,18 +59,25 @@ def train(
         n_samples: N rows to shuffle anew each epoch.
         epochs: passes over the rows; 0 trains nothing.
         seed: of the shuffling and of dropout; the caller's random state is left as it was.
+        validate: called after each epoch with the modules in eval; returns a score, higher is
+            better. At the end the trained modules hold the weights of the best epoch.
         report: called after each step.
+
+    Returns:
+        The best score, or NaN without `validate` or without any epoch.
 
     Raises:
         FloatingPointError: the loss is NaN or infinite; names the stage and step.
     """
+    groups = list(groups)
+    best, kept = float("nan"), None
     settings: list[dict[str, Any]] = []
     for module, peak in groups:
         parameters = [p for p in module.parameters() if p.requires_grad]
         if parameters:
             settings.append({"params": parameters, "lr": peak, "peak": peak})
     if not settings or epochs == 0 or n_samples == 0:
-        return
+        return best
     optimiser = torch.optim.AdamW(settings, weight_decay=weight_decay)
     shuffle = torch.Generator().manual_seed(seed)
     per_epoch = math.ceil(n_samples / batch_size)
@@ -96,3 +104,27 @@ def train(
                 optimiser.step()
                 step += 1
                 report(Progress(stage, step, steps, value))
+            if validate is not None:
+                score = _in_eval([module for module, _ in groups], validate)
+                if kept is None or score > best:
+                    best, kept = score, [_copy(module) for module, _ in groups]
+    if kept is not None:
+        for (module, _), state in zip(groups, kept, strict=True):
+            module.load_state_dict(state)
+    return best
+
+
+def _in_eval(modules: list[nn.Module], validate: Callable[[], float]) -> float:
+    """The score with dropout at rest; every part goes on in the mode it was in."""
+    modes = [(part, part.training) for module in modules for part in module.modules()]
+    for part, _ in modes:
+        part.training = False
+    with torch.no_grad():
+        score = validate()
+    for part, training in modes:
+        part.training = training
+    return score
+
+
+def _copy(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}

@@ -1,5 +1,8 @@
 """The stages of the hybrid, in their smallest honest form (seed 000, section 4).
 
+Every stage, the baselines too, trains on one split and keeps the epoch with the best mAP on another
+(`Held`): a method that was stopped too early, or too late, would make the others look good.
+
 Phase 0 trains the decoder on frozen CNN features. Phase 1 freezes CNN-RNN and CLIP and trains
 fusion and heads on cached views. Phase 2 unfreezes CLIP's vision tower at a lower rate.
 """
@@ -7,6 +10,7 @@ fusion and heads on cached views. Phase 2 unfreezes CLIP's vision tower at a low
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +19,24 @@ from hybridlab.configs import DemoConfig
 from hybridlab.decoder.cnn_rnn import Decoded, LabelDecoder, sequence_loss
 from hybridlab.decoder.sequences import frequent_first, to_sequences
 from hybridlab.encoders.base import freeze
+from hybridlab.evaluation.metrics import mean_ap
 from hybridlab.losses import hybrid_loss, masked_bce
 from hybridlab.model import HybridClassifier
 from hybridlab.training.loop import Report, silent, train
 
 CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a stage is validated on: its inputs, in the stage's own form, and targets (N, L)."""
+
+    inputs: tuple[Tensor, ...]
+    targets: Tensor
+
+    def score(self, logits: Tensor) -> float:
+        """Mean average precision of (N, L) logits or probabilities."""
+        return mean_ap(logits.numpy(), self.targets.numpy()).value
 
 
 def seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
@@ -50,9 +67,14 @@ class LinearProbe(nn.Module):
 
 
 def train_linear(
-    name: str, features: Tensor, targets: Tensor, config: DemoConfig, report: Report = silent
+    name: str,
+    features: Tensor,
+    targets: Tensor,
+    held: Held,
+    config: DemoConfig,
+    report: Report = silent,
 ) -> LinearProbe:
-    """The linear baseline on frozen features (N, D)."""
+    """The linear baseline on frozen features (N, D); `held.inputs` are features too."""
     probe = seeded(
         config.seed, lambda: LinearProbe(features.shape[1], targets.shape[1])
     )
@@ -61,22 +83,26 @@ def train_linear(
     probe.deviation.copy_(features.std(dim=0, correction=0).clamp(min=1e-6))
     train(
         name,
-        [(probe, config.lr)],
+        [(probe, config.linear_lr)],
         lambda rows: masked_bce(probe(features[rows]), targets[rows]),
         len(features),
         epochs=config.linear_epochs,
         batch_size=config.batch_size,
         seed=config.seed,
         weight_decay=0.05,
+        validate=lambda: held.score(probe(*held.inputs)),
         report=report,
     )
     return probe.eval()
 
 
 def train_decoder(
-    tokens: Tensor, targets: Tensor, config: DemoConfig, report: Report = silent
+    tokens: Tensor, targets: Tensor, held: Held, config: DemoConfig, report: Report = silent
 ) -> LabelDecoder:
-    """Phase 0: the label decoder on frozen tokens (N, P, C), frequent labels first."""
+    """Phase 0: the label decoder on frozen tokens (N, P, C), frequent labels first.
+
+    `held.inputs` are tokens; the score is that of its free-running probabilities.
+    """
     decoder = seeded(
         config.seed,
         lambda: LabelDecoder(tokens.shape[2], targets.shape[1], dim=config.dim, dropout=0.3),
@@ -97,6 +123,7 @@ def train_decoder(
         batch_size=config.batch_size,
         seed=config.seed,
         weight_decay=0.05,
+        validate=lambda: held.score(decode_all(decoder, *held.inputs)[1]),
         report=report,
     )
     return decoder.eval()
@@ -111,7 +138,7 @@ def decode_all(decoder: LabelDecoder, tokens: Tensor) -> tuple[Tensor, Tensor, T
     """
     states, probs, chosen = [], [], []
     for chunk in tokens.split(CHUNK):
-        decoded = decoder.eval().decode(chunk.float())
+        decoded = decoder.decode(chunk.float())
         states.append(decoded.h_rnn)
         probs.append(decoded.probs)
         chosen.append(chosen_labels(decoded, decoder.n_labels))
@@ -132,13 +159,14 @@ def train_fusion(
     h_rnn: Tensor,
     h_clip: Tensor,
     targets: Tensor,
+    held: Held,
     config: DemoConfig,
     report: Report = silent,
 ) -> None:
     """Phase 1: CNN-RNN and CLIP frozen; fusion and heads learn from cached views.
 
     Shape:
-        h_rnn (N, D_rnn), h_clip (N, D_clip), targets (N, L)
+        h_rnn (N, D_rnn), h_clip (N, D_clip), targets (N, L); `held.inputs` are two such views
     """
     for part in (model.cnn, model.decoder, model.clip):
         freeze(part)
@@ -158,6 +186,8 @@ def train_fusion(
         epochs=config.fusion_epochs,
         batch_size=config.batch_size,
         seed=config.seed,
+        weight_decay=0.05,
+        validate=lambda: held.score(model.fuse(held.inputs[0], held.inputs[1]).logits),
         report=report,
     )
     joint.eval()
@@ -168,6 +198,7 @@ def tune_vision(
     h_rnn: Tensor,
     images: Tensor,
     targets: Tensor,
+    held: Held,
     config: DemoConfig,
     report: Report = silent,
 ) -> None:
@@ -176,6 +207,7 @@ def tune_vision(
 
     Args:
         images: (N, 3, H, W) uint8.
+        held: inputs are h_rnn and images of the validation split.
     """
     if config.tune_epochs == 0:
         return
@@ -193,6 +225,11 @@ def tune_vision(
             out.logits, out.contrastive_logits, targets[rows], config.alpha, config.beta
         )
 
+    def score() -> float:
+        h_held, images_held = held.inputs
+        embs = [model.clip.encode_image(preprocess(c)).image_emb for c in images_held.split(25)]
+        return held.score(model.fuse(h_held, torch.cat(embs)).logits)
+
     train(
         "phase 2: CLIP's vision tower",
         [(vision, config.vision_lr), (joint, 0.3 * config.lr)],
@@ -201,6 +238,8 @@ def tune_vision(
         epochs=config.tune_epochs,
         batch_size=config.batch_size,
         seed=config.seed + 1,
+        weight_decay=0.05,
+        validate=score,
         report=report,
     )
     vision.requires_grad_(False)

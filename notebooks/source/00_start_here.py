@@ -111,7 +111,9 @@ show(
 
 # %% [markdown]
 # > **Look for a pattern.** Which objects does it miss? When it is wrong, is the wrong label at
-# > least something that would *fit* the scene? Both questions come back in lesson 02.
+# > least something that would *fit* the scene, or its other wrong labels? And how sure is it when
+# > it is wrong? Lesson 02 comes back to the first two, lesson 07 to the third: a probability of
+# > 0.90 is a promise that has to be checked.
 #
 # The slider below shows other scenes. It needs a running kernel; without one, the figure above is
 # what it would draw.
@@ -204,7 +206,8 @@ for one, answer in zip(several[:4], predictions[:4], strict=True):
 
 # %% [markdown]
 # **CLIP** knows no list of labels at all. It puts pictures and words into one space, and measures
-# how close they are. So you may ask it for anything. Change the words and run the cell again:
+# how close they are. So you may ask it in words that
+# are no label of ours. Change them and run the cell again:
 
 # %%
 from hybridlab import build_clip
@@ -226,8 +229,9 @@ show(
 
 # %% [markdown]
 # These numbers are similarities, not probabilities: they need not add up to 1, and several words
-# may fit at once. Nobody trained this CLIP on such scenes; it has seen emoji and their names. It
-# is tiny, so expect mistakes. Lesson 03 trains one, and lesson 04 asks what words alone can do.
+# may fit at once. This CLIP has read the names of emoji and little else, so "food" or "a vehicle"
+# are hardly words to it: look at their bars, on a scene that shows neither. Lesson 03 trains such a
+# model, and lesson 04 asks what words alone can do.
 
 # %% [markdown]
 # ## 5 · The map of the course

@@ -234,7 +234,7 @@ def test_styles_change_the_look_and_not_the_truth():
 
 
 def test_label_matrix_equals_the_drawn_targets():
-    data = SceneDataset(30, "test", SceneConfig(clutter=0.9))
+    data = SceneDataset(30, "test", SceneConfig(clutter=0.9, missing=0.2))
     assert np.array_equal(label_matrix(data), np.stack([s.targets for s in data]))
 
 
@@ -272,6 +272,31 @@ def test_bad_splits_sizes_and_indices():
         SceneDataset(3)[3]
     assert same(SceneDataset(3)[-1], SceneDataset(3)[2])
     assert list(SceneDataset(0)) == []
+
+
+def test_no_stream_runs_into_another():
+    """Not even by a shift: no five numbers of one stream stand anywhere in a neighbour's."""
+
+    def numbers(*key: int) -> list[float]:
+        draw = stream(0, *key)
+        return [draw() for _ in range(1500)]
+
+    keys = [(s, i) for s in (1, 2, 3) for i in (0, 1, 5)] + [(77, 5), (78, 5), (1, 5, 1)]
+    seen: dict[tuple, tuple] = {}
+    for key in keys:
+        values = numbers(*key)
+        for window in zip(*(values[k:] for k in range(5)), strict=False):
+            assert seen.setdefault(window, key) == key, (seen[window], key)
+    with pytest.raises(ValueError, match="three key numbers"):
+        stream(0, 1, 2, 3, 4)
+
+
+def test_splits_share_labels_no_more_than_chance():
+    parts = [label_matrix(SceneDataset(1500, split)) for split in scenes.SPLITS]
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        same = (parts[a] * parts[b]).sum() / parts[a].sum()
+        shifted = (parts[a] * np.roll(parts[b], 7, axis=0)).sum() / parts[a].sum()
+        assert abs(same - shifted) < 0.015
 
 
 def test_streams_are_uniform_and_apart():

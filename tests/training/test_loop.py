@@ -80,6 +80,22 @@ def test_nothing_to_do_does_nothing():
     assert steps == []
 
 
+def test_the_best_epoch_is_kept_and_validated_at_rest():
+    model = nn.Sequential(nn.Linear(1, 1), nn.Dropout(0.5))
+    scores, weights, modes = iter([0.2, 0.9, 0.5, 0.9]), [], []
+
+    def validate():
+        weights.append(model[0].weight.detach().clone())
+        modes.append(model.training or model[1].training)
+        return next(scores)
+
+    best = train("b", [(model, 0.1)], lambda r: model(torch.ones(len(r), 1)).sum(), 4,
+                 epochs=4, batch_size=2, seed=0, validate=validate)
+    assert best == 0.9 and torch.equal(model[0].weight, weights[1])  # the first of equals
+    assert not torch.equal(weights[1], weights[3])
+    assert not any(modes) and model.training and model[1].training
+
+
 def test_warmup_then_cosine():
     rates = [warmup_cosine(step, 100) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == 1.0 and rates[-1] < 0.001

@@ -17,6 +17,7 @@ from hybridlab.encoders.zero_shot import label_embeddings
 from hybridlab.model import HybridClassifier
 from hybridlab.training.features import clip_features, cnn_features, scene_images
 from hybridlab.training.stages import (
+    Held,
     chosen_labels,
     decode_all,
     seeded,
@@ -35,7 +36,7 @@ def world():
     images, targets = scene_images(SceneDataset(16))
     cnn, clip = build_cnn("efficientnet_lite0").eval(), build_tiny_clip(pretrained=False).eval()
     tokens = cnn_features(cnn, images)["tokens"]
-    decoder = train_decoder(tokens, targets, CONFIG)
+    decoder = train_decoder(tokens, targets, Held((tokens,), targets), CONFIG)
     text_emb = label_embeddings(clip, [with_article(name) for name in WORLD])
     h_clip = clip_features(clip, images)["image_emb"]
     return images, targets, cnn, clip, tokens, decoder, text_emb, h_clip
@@ -58,7 +59,8 @@ def test_a_linear_probe_standardises_and_learns(world):
     torch.manual_seed(0)
     features = 7 + 3 * torch.randn(200, 12)
     targets = (features[:, :4] > 7).float()
-    probe = train_linear("probe", features, targets, replace(CONFIG, linear_epochs=40, lr=1e-2))
+    held = Held((features,), targets)
+    probe = train_linear("probe", features, targets, held, replace(CONFIG, linear_epochs=40))
     assert torch.allclose(probe.mean, features.mean(0)) and not probe.training
     assert ((probe(features) > 0) == targets.bool()).float().mean() > 0.9
 
@@ -70,7 +72,7 @@ def test_no_true_label_reaches_the_views(world):
     h_rnn, probs, _ = decode_all(decoder, tokens)
     model = new_model(world)
     shuffled = targets[torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))]
-    train_fusion(model, h_rnn, h_clip, shuffled, CONFIG)
+    train_fusion(model, h_rnn, h_clip, shuffled, Held((h_rnn, h_clip), shuffled), CONFIG)
     again, probs_again, _ = decode_all(model.decoder, tokens)
     assert torch.equal(again, h_rnn) and torch.equal(probs_again, probs)
 
@@ -79,7 +81,8 @@ def test_phase_1_moves_fusion_and_heads_only(world):
     _, targets, _, _, tokens, decoder, _, h_clip = world
     model = new_model(world)
     before = snapshot(model)
-    train_fusion(model, decode_all(decoder, tokens)[0], h_clip, targets, CONFIG)
+    h_rnn = decode_all(decoder, tokens)[0]
+    train_fusion(model, h_rnn, h_clip, targets, Held((h_rnn, h_clip), targets), CONFIG)
     changed = {name.split(".")[0] for name in moved(before, model)}
     assert changed == {"view_rnn", "view_clip", "fusion", "label_head", "contrastive_head"}
     model.train()  # a parent's call does not thaw what is frozen
@@ -93,9 +96,10 @@ def test_phase_2_moves_the_vision_tower_too_but_no_batch_statistics(world):
     before = snapshot(model)
     kept = snapshot(clip)
     try:
-        tune_vision(model, h_rnn, images, targets, replace(CONFIG, tune_epochs=0))
+        held = Held((h_rnn, images), targets)
+        tune_vision(model, h_rnn, images, targets, held, replace(CONFIG, tune_epochs=0))
         assert not moved(before, model)
-        tune_vision(model, h_rnn, images, targets, CONFIG)
+        tune_vision(model, h_rnn, images, targets, held, CONFIG)
         changed = moved(before, model)
         assert any(name.startswith("clip.model.visual.trunk") for name in changed)
         assert not any("running_" in name or "num_batches" in name for name in changed)
@@ -112,7 +116,7 @@ def test_the_same_seed_gives_the_same_hybrid(world):
     h_rnn, made = decode_all(decoder, tokens)[0], []
     for _ in range(2):
         model = new_model(world)
-        train_fusion(model, h_rnn, h_clip, targets, CONFIG)
+        train_fusion(model, h_rnn, h_clip, targets, Held((h_rnn, h_clip), targets), CONFIG)
         made.append(snapshot(model.joint_modules()))
     assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
 
