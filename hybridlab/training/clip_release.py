@@ -129,6 +129,7 @@ def model_card(record: dict) -> str:
         "training amplifies it: take such differences for noise.\n"
         for run in record.get("repeats", [])
     )
+    again += "".join(f"{note}\n" for note in record.get("notes", []))
     rows = "\n".join(
         f"| {label} | {100 * figures[f'{name}_mean_ap']:.1f} "
         f"| {100 * figures[f'{name}_mean_ap_held_out']:.1f} |"
