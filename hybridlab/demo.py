@@ -203,14 +203,13 @@ def _cell(row: dict, metric: str) -> str:
 def verdict(metrics: dict) -> str:
     """What the figures allow to say about the hybrid and its best single view."""
     best = ROWS[metrics["best_single_view"]]
-    optimism = metrics["decoder_of1"]
+    train, test = (100 * metrics["decoder_of1"][split] for split in ("train", "test"))
     return (
         f"Against its best single view ({best}), paired on the same scenes: with CLIP frozen the "
         f"hybrid {_compared(metrics, 'hybrid_phase1')}; with CLIP tuned it "
         f"{_compared(metrics, 'hybrid_calibrated')}, a figure that mixes fusion with tuning, for "
-        "the single views rest on frozen encoders. The decoder is better on the scenes it was "
-        f"fitted on (OF1 {100 * optimism['train']:.0f}) than on new ones "
-        f"({100 * optimism['test']:.0f}), and the fusion learns from the former."
+        f"the single views rest on frozen encoders. The decoder's OF1 is {train:.0f} on the scenes "
+        f"that it and the fusion learnt from, and {test:.0f} on new ones."
     )
 
 

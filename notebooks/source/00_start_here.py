@@ -144,8 +144,8 @@ widgets.VBox([slider, widgets.interactive_output(labelled, {"index": slider})])
 #
 # All lessons share one world: 80 labels in ten contexts, drawn from emoji. It needs no download.
 # The truth about each scene is known: what is in it, where it is, and what lies on top of what.
-# And its difficulty is in your hands: it has *dials*. At their defaults the labels of a scene go
-# together, but the background is drawn by chance and gives nothing away.
+# And its difficulty is in your hands: it has *dials*. Here is one at its two ends; its default is
+# 0.75. The background is drawn by chance and gives nothing away.
 
 # %%
 from hybridlab import SceneConfig
@@ -153,12 +153,11 @@ from hybridlab.viz.world import scene_sheet
 
 show(
     scene_sheet(
-        list(SceneDataset(4, config=SceneConfig(seed=1))),
+        list(SceneDataset(4, config=SceneConfig(seed=1, cooccurrence=1.0))),
         scenes.vocabulary.names,
-        title="At the default dials, most labels of a scene belong together",
+        title="With the dial “cooccurrence” at 1, all labels of a scene belong together",
     ),
-    alt="Four scenes with their labels under them. In three of them most labels belong together: "
-    "winter things, a forest, soccer ball and goal net.",
+    alt="Four scenes with their labels under them. All labels of a scene come from one context.",
 )
 
 # %%
@@ -168,7 +167,8 @@ show(
         scenes.vocabulary.names,
         title="With the dial “cooccurrence” at 0, anything goes with anything",
     ),
-    alt="Four scenes with their labels under them. The labels of a scene have nothing in common.",
+    alt="Four scenes with their labels under them, drawn from all contexts without regard to each "
+    "other.",
 )
 
 # %% [markdown]
