@@ -26,6 +26,10 @@ FAILED, STOPPED, NO_READER = 2, 130, 141  # 128 + SIGINT, 128 + SIGPIPE
 _FRAME = " │|+╭╮╰╯"
 _RULE = _FRAME + "─-"
 
+# How int(), float() and tyro name a type, and how we do.
+_KINDS = {"int()": "a whole number", "INT": "a whole number", "float": "a number",
+          "FLOAT": "a number"}
+
 
 def parse(argv: Sequence[str]) -> Command:
     """Arguments -> a command; prints help or usage errors and exits as argparse does."""
@@ -76,8 +80,20 @@ def _plain_value_error(box: str, argv: Sequence[str]) -> str | None:
     # rules stand between the title (in ASCII), the message, and where to find help
     parts = "\n".join(line if line.strip(_RULE) else "\0" for line in lines[1:]).split("\0")
     message = next(part for part in parts if part.strip())
-    text = re.sub(r"^Error parsing (?!-)\S+: ", "", " ".join(message.split()))
+    text = re.sub(r"^Error parsing (?!-)\S+: ", "", " ".join(message.split())).rstrip(".;")
+    option = re.match(r"Error parsing (-\S+): (.*)", text)
+    if option:
+        text = f"{option[1]}: {_plain_type_error(option[2])}"
     return f"hybridlab: {text}; see `hybridlab {argv[0]} --help`\n"
+
+
+def _plain_type_error(text: str) -> str:
+    """What int() and tyro say of a value of the wrong type -> words for users."""
+    given = re.search(r"'[^']*'", text)
+    kind = next(
+        (words for sign, words in _KINDS.items() if sign in text), None
+    )
+    return f"{given[0]} is not {kind}" if given and kind else text
 
 
 def main(argv: Sequence[str] | None = None) -> int:

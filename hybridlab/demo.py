@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import textwrap
 import time
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from hybridlab.configs import DemoConfig
 from hybridlab.data.world import WORLD
 from hybridlab.evaluation.bootstrap import Predictions, bootstrap_metrics, paired_bootstrap
 from hybridlab.evaluation.metrics import mean_ap
-from hybridlab.files import free_space_check, new_run_folder, write_json
+from hybridlab.files import free_space_check, run_folder, write_json
 from hybridlab.pipeline import Built, build_hybrid
 from hybridlab.training.loop import Progress
 from hybridlab.viz.predictions import prediction_figure, save_figure
@@ -47,6 +45,12 @@ class ProgressBars:
         self.started = time.perf_counter()
         self.bar: tqdm | None = None
         self.stage = ""
+
+    def __enter__(self) -> ProgressBars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def say(self, line: str) -> None:
         """Begin a new part."""
@@ -83,9 +87,8 @@ def run_demo(config: DemoConfig, runs: Path = Path("runs"), cache: Path | None =
         NotEnoughDiskError: too little room where the run, or its cache, would be written.
         MissingWeightsError: an encoder's weights are not on this machine.
     """
-    folder = start_run(config, runs, cache)
-    bars = ProgressBars()
-    try:
+    check_room(config, runs, cache)
+    with run_folder(runs) as folder, ProgressBars() as bars:
         built = build_hybrid(config, cache=cache, say=bars.say, report=bars)
         bars.say("bootstrap intervals over the test scenes")
         metrics = measure(built, config)
@@ -99,25 +102,19 @@ def run_demo(config: DemoConfig, runs: Path = Path("runs"), cache: Path | None =
         figure_of(built, folder / "scenes.png")
         metrics["seconds"] = round(time.perf_counter() - bars.started, 1)
         write_json(folder / "metrics.json", metrics)
-    except BaseException:
-        bars.close()
-        _remove(folder)
-        raise
     print(table(metrics))
     print(f"\nwritten to {folder}: bundle/, metrics.json, scenes.png")
     print(f"label your own pictures: hybridlab predict {folder / 'bundle'} PICTURE...")
     return folder
 
 
-def start_run(config: DemoConfig, runs: Path, cache: Path | None) -> Path:
-    """A new run folder, once there is room for all that will be written."""
-    runs.mkdir(parents=True, exist_ok=True)
+def check_room(config: DemoConfig, runs: Path, cache: Path | None) -> None:
+    """Say where features are kept, and refuse to begin without room for all that is written."""
     needed = BUNDLE_BYTES
     if cache is not None:
         needed += CACHED_BYTES * (config.train + config.val + config.test)
         print(f"features are kept in {cache} (up to {needed / 1e6:.0f} MB; delete it at any time)")
     free_space_check(runs, needed)
-    return new_run_folder(runs)
 
 
 def measure(built: Built, config: DemoConfig) -> dict[str, object]:
@@ -251,11 +248,3 @@ def figure_of(built: Built, path: Path) -> None:
         figure, path, alt=f"{count} test scenes with the labels that the hybrid found, missed, "
         "and wrongly gave",
     )
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    with suppress(OSError):
-        shutil.rmtree(folder)
-    print("\nstopped: nothing of this run was kept", file=sys.stderr)

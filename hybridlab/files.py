@@ -13,6 +13,7 @@ import math
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -84,6 +85,8 @@ def atomic_path(target: StrPath, overwrite: bool = False) -> Iterator[Path]:
                 f"the disk became full while writing {target}; nothing was kept: free some space "
                 "and run again"
             ) from error
+        if error.filename is not None and Path(error.filename) == temporary:
+            error.filename = str(target)  # the name that the user knows
         raise
     finally:
         # Also after success: a hard link leaves the temporary name behind.
@@ -153,6 +156,26 @@ def new_run_folder(parent: StrPath, name: str | None = None) -> Path:
             number += 1
         else:
             return folder
+
+
+@contextmanager
+def run_folder(parent: StrPath, name: str | None = None) -> Iterator[Path]:
+    """`new_run_folder` for the length of a block; if the block fails, nothing of it remains.
+
+    On any exception, KeyboardInterrupt included, the folder goes with all that is in it, and so do
+    parents that were made for it and hold nothing else; one line on stderr says so.
+    """
+    made = [place for place in (Path(parent), *Path(parent).parents) if not place.exists()]
+    folder = new_run_folder(parent, name)
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        for place in made:  # innermost first; what holds something else stays
+            with suppress(OSError):
+                place.rmdir()
+        print("\nstopped: nothing of this run was kept", file=sys.stderr)
+        raise
 
 
 def free_space_check(path: StrPath, needed_bytes: int) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from hybridlab.bundle import SHIPPED_FOLDER, save_bundle
 from hybridlab.configs import DemoConfig
 from hybridlab.data.world import WORLD
-from hybridlab.demo import ProgressBars, measure, start_run, table
-from hybridlab.files import write_json, write_text
+from hybridlab.demo import ProgressBars, check_room, measure, table
+from hybridlab.files import run_folder, write_json, write_text
 from hybridlab.pipeline import build_hybrid
 
 MAX_BYTES = 12_000_000  # beside the encoders
@@ -34,9 +34,8 @@ def main_ship(
     Raises:
         ValueError: the bundle is over 12 MB.
     """
-    folder = start_run(config, runs, cache)
-    bars = ProgressBars()
-    try:
+    check_room(config, runs, cache)
+    with run_folder(runs) as folder, ProgressBars() as bars:
         built = build_hybrid(config, cache=cache, say=bars.say, report=bars)
         bars.close()
         metrics = measure(built, config)
@@ -54,10 +53,6 @@ def main_ship(
             raise ValueError(f"the bundle takes {size:,} bytes, over {MAX_BYTES:,}; lower dim")
         write_json(bundle / "metrics.json", metrics)
         write_text(bundle / "README.md", card(metrics, size))
-    except BaseException:
-        bars.close()
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
     print(table(metrics))
     print(f"\nwritten to {bundle} ({size / 1e6:.1f} MB)")
     if install:

@@ -228,7 +228,9 @@ def test_world_writes_a_sheet_and_keeps_what_is_there(
         (["world", "--style", "sepia"], "known styles: colour, grey, sketch"),
         (["world", "--out", "scenes.jpg"], "ends in .png"),
         (["world", "--count", "0"], "count is 0"),
-        (["demo", "--train", "many"], "--train"),
+        (["demo", "--train", "many"], "--train: 'many' is not a whole number; see"),
+        (["predict", "shipped", "a.png", "--top", "two"], "--top: 'two' is not a whole number"),
+        (["demo", "--lr", "fast"], "--lr: 'fast' is not a number"),
     ],
 )
 def test_a_bad_value_is_one_line(
@@ -313,6 +315,20 @@ def test_ctrl_c_is_one_line_and_status_130(
 
     monkeypatch.setattr("hybridlab.lab.run_lab", stop)
     assert cli.main(["lab"]) == 130
+    assert capsys.readouterr().err == "hybridlab: stopped; nothing half-written\n"
+
+
+def test_ctrl_c_while_the_command_line_is_still_being_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hybridlab import __main__
+
+    class Stopped:
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "hybridlab.cli", Stopped())
+    assert __main__.main() == 130
     assert capsys.readouterr().err == "hybridlab: stopped; nothing half-written\n"
 
 

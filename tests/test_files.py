@@ -24,6 +24,7 @@ from hybridlab.files import (
     atomic_path,
     free_space_check,
     new_run_folder,
+    run_folder,
     write_json,
     write_text,
 )
@@ -397,6 +398,33 @@ def test_run_folders_are_unique_across_threads(tmp_path):
     assert len(made) == 60
     assert len(set(made)) == 60
     assert names(tmp_path) == sorted(path.name for path in made)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_a_failed_run_takes_its_folder_and_the_parents_made_for_it(tmp_path, error, capsys):
+    kind = error if isinstance(error, type) else type(error)
+    with pytest.raises(kind), run_folder(tmp_path / "runs" / "deep") as folder:
+        (folder / "half").write_text("x")
+        raise error
+    assert names(tmp_path) == []
+    assert "nothing of this run was kept" in capsys.readouterr().err
+    with pytest.raises(kind), run_folder(tmp_path / "runs") as folder:
+        (folder.parent / "cache").write_text("of use to the next run")
+        raise error
+    assert names(tmp_path / "runs") == ["cache"]
+    with run_folder(tmp_path / "runs") as folder:
+        (folder / "whole").write_text("x")
+    assert names(folder) == ["whole"]
+
+
+def test_a_folder_that_cannot_be_written_is_named_by_its_file(tmp_path, monkeypatch):
+    def refuse(self, *args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(PermissionError) as error:
+        write_json(tmp_path / "metrics.json", {})
+    assert error.value.filename == str(tmp_path / "metrics.json")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a\0b"])

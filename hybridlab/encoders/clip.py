@@ -7,7 +7,9 @@ the texts, `encode_text` gives the texts. Both are unit length (TRAPS 8).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,6 +127,21 @@ def _image_tokens(visual: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor, tu
     )
 
 
+@contextmanager
+def _said_already() -> Iterator[None]:
+    """Leave out open_clip's warning of random weights where they were asked for."""
+    root = logging.getLogger()
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return "No pretrained weights" not in record.getMessage()
+
+    root.addFilter(wanted)
+    try:
+        yield
+    finally:
+        root.removeFilter(wanted)
+
+
 def build_tiny_clip(
     *, pretrained: bool = True, imagenet_trunk: bool = False, folder: Path | None = None
 ) -> ClipEncoder:
@@ -149,7 +166,8 @@ def build_tiny_clip(
     source = f"local-dir:{folder}"
     # through `local-dir:`, open_clip reads the preprocessing from the same JSON file; a bare
     # checkpoint path would silently take OpenAI's mean and std (TRAPS 12)
-    model = open_clip.create_model(source, load_weights=pretrained)
+    with nullcontext() if pretrained else _said_already():
+        model = open_clip.create_model(source, load_weights=pretrained)
     if imagenet_trunk:
         load_lite_weights(model.visual.trunk, "efficientnet_lite0")
     config = json.loads((folder / "open_clip_config.json").read_text())

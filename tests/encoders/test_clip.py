@@ -168,3 +168,8 @@ def test_a_local_checkpoint_keeps_the_preprocessing_it_was_given(tmp_path):
     assert loaded.preprocessing == mine and loaded.weights_hash() == random.weights_hash()
     with pytest.raises(NotImplementedError, match="patch tokens"):
         loaded.encode_image(pixels(224))
+
+
+def test_random_weights_that_were_asked_for_raise_no_warning(caplog):
+    build_tiny_clip(pretrained=False)
+    assert "No pretrained weights" not in caplog.text
