@@ -229,8 +229,7 @@ def _resampled(
     """Every metric of every split on the same resamples: one (resamples,) array each."""
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}; expected at least 1 (1000 is usual)")
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; expected a share between 0 and 1, such as 0.95")
+    _check_level(level)
     chunks: list[list[dict[str, Floats]]] = [[] for _ in splits]
     for counts in _draws(splits[0].n, resamples, seed):
         for split, measured in zip(splits, chunks, strict=True):
@@ -253,6 +252,11 @@ def _draws(n: int, resamples: int, seed: int) -> Iterator[NDArray[np.int32]]:
 
 def _once(n: int) -> NDArray[np.int32]:
     return np.ones((1, n), np.int32)
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; expected a share between 0 and 1, such as 0.95")
 
 
 def _check_method(method: str) -> None:
