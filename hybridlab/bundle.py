@@ -210,7 +210,7 @@ def _parts(model: HybridClassifier) -> dict[str, object]:
         "decoder": DecoderPart(
             decoder.channels, decoder.dim, decoder.layers, decoder.dropout.p, decoder.max_steps
         ),
-        "fusion": FusionPart(model.fusion_name, model.dim, model.dropout),
+        "fusion": FusionPart(model.fusion_name, model.dim, model.dropout, model.view),
     }
     return {name: asdict(part) for name, part in parts.items()}  # type: ignore[call-overload]
 

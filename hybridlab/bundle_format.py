@@ -62,6 +62,7 @@ class FusionPart:
     name: str
     dim: int
     dropout: float
+    view: str
 
 
 @dataclass(frozen=True)

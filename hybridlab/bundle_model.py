@@ -70,6 +70,7 @@ def skeleton(manifest: Manifest, cnn: CNNEncoder) -> HybridClassifier:
             dim=fusion.dim,
             fusion=fusion.name,
             dropout=fusion.dropout,
+            view=fusion.view,
         )
 
 

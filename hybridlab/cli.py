@@ -1,4 +1,4 @@
-"""The command line: `hybridlab demo | predict | world | doctor | lab | pretrain-clip | ship`.
+"""The command line: `hybridlab demo | predict | world | doctor | lab | ablate | ...`.
 
 Parsing, exit statuses and errors in one line; `commands` holds the commands themselves.
 """
@@ -17,7 +17,19 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, subcommand
 
 from hybridlab import __version__
-from hybridlab.commands import Command, Demo, Doctor, Lab, Predict, PretrainClip, Ship, World
+from hybridlab.commands import (
+    Ablate,
+    Command,
+    Demo,
+    Doctor,
+    Lab,
+    Predict,
+    PretrainClip,
+    Report,
+    Reproduce,
+    Ship,
+    World,
+)
 from hybridlab.configs import DemoConfig
 
 DEBUG = "HYBRIDLAB_DEBUG"
@@ -43,6 +55,9 @@ def parse(argv: Sequence[str]) -> Command:
         | Annotated[World, subcommand("world")]
         | Annotated[Doctor, subcommand("doctor")]
         | Annotated[Lab, subcommand("lab")]
+        | Annotated[Ablate, subcommand("ablate")]
+        | Annotated[Report, subcommand("report")]
+        | Annotated[Reproduce, subcommand("reproduce")]
         | Annotated[PretrainClip, subcommand("pretrain-clip")]
         | Annotated[Ship, subcommand("ship", default=Ship(shipped))]
     )

@@ -12,8 +12,11 @@ from typing import Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from hybridlab.ablation.command import Ablate
+from hybridlab.ablation.report_command import Report
 from hybridlab.configs import DemoConfig, PretrainConfig
 from hybridlab.data.world import SceneConfig
+from hybridlab.studies.reproduce import Reproduce
 
 SHIPPED = "shipped"
 # A sheet is drawn in memory, about a quarter of a megabyte a scene.
@@ -191,4 +194,4 @@ class Ship:
         return 0
 
 
-Command = Demo | Predict | World | Doctor | Lab | PretrainClip | Ship
+Command = Demo | Predict | World | Doctor | Lab | Ablate | Report | Reproduce | PretrainClip | Ship

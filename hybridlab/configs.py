@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+VIEWS = ("evidence", "state", "none")  # what a decoder can bring to a fusion: see fusion.views
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
@@ -59,12 +61,19 @@ class DemoConfig:
         seed: of the scenes, the weights and the order of the batches.
         batch_size: B of all stages.
         cnn_size: side in pixels at which the CNN sees a scene; its map has a place per 32 px.
+        cnn_stage: where the CNN is cut for the decoder.
+        folds: decoders that are fitted, each without its share of the scenes, so that the fusion
+            learns from opinions on scenes that their decoder has not seen; 1 does not cross-fit.
+        view: what the decoder brings to the fusion: "evidence", "state" or "none".
+        fusion: how the views are joined.
         decoder_epochs: phase 0, the decoder on frozen CNN features.
         linear_epochs: the two linear baselines.
         fusion_epochs: phase 1, fusion and heads on cached views.
         tune_epochs: phase 2, with CLIP's vision tower unfrozen; 0 leaves the phase out.
-        lr: peak learning rate of decoder, fusion and heads.
-        linear_lr: peak learning rate of the linear baselines, which need a higher one.
+        lr: peak learning rate of the decoder.
+        fusion_lr: peak learning rate of fusion and heads.
+        dropout: on the fused vector.
+        linear_rates: peak learning rates that the linear baselines try; validation chooses.
         vision_lr: peak learning rate of CLIP's vision tower in phase 2.
         alpha: weight of the binary cross-entropy.
         beta: weight of the contrastive loss.
@@ -78,12 +87,18 @@ class DemoConfig:
     seed: int = 0
     batch_size: int = 64
     cnn_size: int = 192
-    decoder_epochs: int = 12
+    cnn_stage: str = "stage5"
+    folds: int = 2
+    view: str = "evidence"
+    fusion: str = "concat"
+    decoder_epochs: int = 8
     linear_epochs: int = 60
     fusion_epochs: int = 30
     tune_epochs: int = 1
-    lr: float = 1e-3
-    linear_lr: float = 1e-2
+    lr: float = 2e-3
+    fusion_lr: float = 3e-3
+    dropout: float = 0.5
+    linear_rates: tuple[float, ...] = (1e-3, 1e-2)
     vision_lr: float = 1e-4
     alpha: float = 1.0
     beta: float = 0.1
@@ -91,7 +106,7 @@ class DemoConfig:
     resamples: int = 1000
 
     def __post_init__(self) -> None:
-        for name in ("train", "val", "test", "batch_size", "dim", "resamples"):
+        for name in ("train", "val", "test", "batch_size", "dim", "resamples", "folds"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.cnn_size < 32:
@@ -99,9 +114,17 @@ class DemoConfig:
         for name in ("decoder_epochs", "linear_epochs", "fusion_epochs", "tune_epochs", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 0 or more")
-        for name in ("lr", "linear_lr", "vision_lr", "alpha", "beta"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} is {getattr(self, name)}; give a finite number >= 0")
+        if self.view not in VIEWS:
+            raise ValueError(f"view is {self.view!r}; choose one of {', '.join(VIEWS)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; give a number from 0, and below 1")
+        if not self.linear_rates:
+            raise ValueError("linear_rates is empty; give one rate or more")
+        rates = [("linear_rates", rate) for rate in self.linear_rates]
+        single = ("lr", "fusion_lr", "vision_lr", "alpha", "beta")
+        for name, value in [*rates, *((name, getattr(self, name)) for name in single)]:
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name} is {value}; give a finite number >= 0")
 
     @classmethod
     def quick(cls) -> DemoConfig:

@@ -57,6 +57,9 @@ def bundle_folder(tmp_path_factory):
             model.label_head.linear.bias.zero_()
             decoder.score.weight.mul_(8)
             decoder.score.bias[-1] -= 4  # STOP would always come first
+            images = [pixels(seed) for seed in range(8)]
+            seen = model(cnn.preprocessing(images), clip.preprocessing(images))
+            model.fit_views(seen.h_rnn, seen.h_clip)
     folder = tmp_path_factory.mktemp("bundles") / "bundle"
     return save_bundle(folder, model, Vocabulary(NAMES), THRESHOLDS, info={}, half=True)
 

@@ -179,7 +179,7 @@ class SceneDataset:
 
 
 # Raise this whenever the same index would give other pixels or labels: caches are keyed by it.
-DRAWING_VERSION = 2
+DRAWING_VERSION = 3
 
 
 def label_matrix(dataset: SceneDataset) -> np.ndarray:

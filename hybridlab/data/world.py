@@ -20,7 +20,7 @@ CONTEXTS: dict[str, tuple[tuple[tuple[str, str], tuple[str, str]], ...]] = {
         (("rooster", "🐓"), ("sunflower", "🌻")),
     ),
     "kitchen": (
-        (("frying pan", "🍳"), ("egg", "🥚")),
+        (("salt shaker", "🧂"), ("egg", "🥚")),
         (("loaf of bread", "🍞"), ("stick of butter", "🧈")),
         (("kitchen knife", "🔪"), ("cheese wedge", "🧀")),
         (("teapot", "🫖"), ("spoon", "🥄")),

@@ -64,7 +64,7 @@ class LabelDecoder(nn.Module):
         n_labels: L.
         dim: D, width of states, embeddings and projected tokens.
         layers: GRU layers.
-        dropout: on the inputs of the GRU and of the output, in [0, 1).
+        dropout: on the tokens, on the inputs of the GRU and of the output, in [0, 1).
         max_steps: free-running decoding stops here even without STOP.
 
     Shape:
@@ -83,7 +83,10 @@ class LabelDecoder(nn.Module):
         super().__init__()
         self.channels, self.n_labels, self.dim = channels, n_labels, dim
         self.layers, self.max_steps = layers, max_steps
-        self.read = nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, dim))
+        # frozen tokens are few and always the same: without dropout they are learnt by heart
+        self.read = nn.Sequential(
+            nn.Dropout(dropout), nn.LayerNorm(channels), nn.Linear(channels, dim)
+        )
         self.key = nn.Linear(dim, dim)
         self.attend = AdditiveAttention(dim)
         self.begin = nn.Linear(dim, layers * dim)
@@ -110,7 +113,7 @@ class LabelDecoder(nn.Module):
             label_seq: (B, T) as `sequences.to_sequences` gives it.
 
         Returns:
-            step_logits (B, T, L + 1).
+            step_logits (B, T, L + 1), 0 where label_seq is PAD.
 
         Raises:
             ValueError: batch sizes differ, tokens are not (B, P, C), or a label is unknown.
@@ -127,14 +130,20 @@ class LabelDecoder(nn.Module):
                 f"label_seq holds {int(label_seq[~known][0])}, but labels run from 0 to "
                 f"{self.n_labels - 1} and STOP is {self.stop}"
             )
-        values, keys, state = self._start(tokens)
+        # longest first: step t then computes the first rows only, those that still have a label
+        lengths = (label_seq != PAD).sum(dim=1)
+        order = lengths.argsort(descending=True, stable=True)
+        values, keys, state = self._start(tokens[order])
+        label_seq, lengths = label_seq[order], lengths[order]
         inputs = torch.cat([self._first(len(tokens)), label_seq[:, :-1]], dim=1)
-        inputs = inputs.clamp(min=0)  # PAD feeds any label: the loss never looks there
-        logits = []
-        for t in range(label_seq.shape[1]):
-            step, state, _ = self._step(inputs[:, t], values, keys, state)
-            logits.append(step)
-        return torch.stack(logits, dim=1)
+        step_logits = values.new_zeros(*label_seq.shape, self.n_labels + 1)
+        for t in range(int(lengths.max()) if len(lengths) else 0):
+            rows = int((lengths > t).sum())
+            step, state, _ = self._step(
+                inputs[:rows, t], values[:rows], keys[:rows], state[:, :rows].contiguous()
+            )
+            step_logits[:rows, t] = step
+        return step_logits[order.argsort()]
 
     @torch.no_grad()
     def decode(self, tokens: Tensor, *, allow_repeats: bool = False) -> Decoded:

@@ -121,15 +121,6 @@ def model_card(record: dict) -> str:
     stages = ", then ".join(f"{steps:,} steps at {size} px" for steps, size in config["schedule"])
     pictures = config["batch_size"] * sum(steps for steps, _ in config["schedule"])
     held_out = ", ".join(record["held_out"])
-    again = "".join(
-        f"The command was run again with the same seed, on a less busy machine: "
-        f"{run['seconds'] / 60:.0f} minutes, {100 * run['global_mean_ap']:.1f} by the whole "
-        f"picture, {100 * run['patch_mean_ap']:.1f} by the best patch. Rounding differs between "
-        "runs, and "
-        "training amplifies it: take such differences for noise.\n"
-        for run in record.get("repeats", [])
-    )
-    again += "".join(f"{note}\n" for note in record.get("notes", []))
     rows = "\n".join(
         f"| {label} | {100 * figures[f'{name}_mean_ap']:.1f} "
         f"| {100 * figures[f'{name}_mean_ap_held_out']:.1f} |"
@@ -170,4 +161,6 @@ and some templates, text in any language but English. It is of no use on real ph
 {rows}
 
 One training run, one seed; intervals over test scenes are in the comparison of `hybridlab demo`.
-{again}"""
+Another run of the same command gives other figures by a point or two: rounding differs with the
+machine, and training amplifies it.
+"""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from filelock import FileLock
+from torch import Tensor, nn
 
 from hybridlab.data.scenes import SceneDataset
 from hybridlab.encoders.clip import ClipEncoder
@@ -35,10 +36,27 @@ def scene_images(dataset: SceneDataset) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def cnn_features(cnn: CNNEncoder, images: Tensor) -> dict[str, Tensor]:
-    """Tokens (N, P, C) of a frozen CNN, half precision on disk and in memory."""
-    tokens = [cnn(cnn.preprocessing(chunk)).tokens.half() for chunk in _chunks(images)]
-    return {"tokens": torch.cat(tokens) if tokens else torch.empty(0, 1, cnn.dim).half()}
+def cnn_features(
+    cnn: CNNEncoder, images: Tensor, rest: nn.Module | None = None
+) -> dict[str, Tensor]:
+    """Features of a frozen CNN.
+
+    Args:
+        rest: the layers after the stage at which `cnn` is cut, if any.
+
+    Returns:
+        "tokens" (N, P, C), half precision, and "pooled" (N, C'): the mean over the places of the
+        last map, which is that of `rest` where it is given.
+    """
+    tokens, pooled = [], []
+    for chunk in _chunks(images):
+        seen = cnn(cnn.preprocessing(chunk))
+        last = seen.feature_map if rest is None else rest(seen.feature_map)
+        tokens.append(seen.tokens.half())
+        pooled.append(last.mean(dim=(2, 3)))
+    if not tokens:
+        return {"tokens": torch.empty(0, 1, cnn.dim).half(), "pooled": torch.empty(0, cnn.dim)}
+    return {"tokens": torch.cat(tokens), "pooled": torch.cat(pooled)}
 
 
 @torch.no_grad()
@@ -76,7 +94,8 @@ def cached(
     """Read a cache file, or compute its tensors and write them.
 
     A file that cannot be read (cut short, say) is computed anew and replaced. A cache that cannot
-    be written (read-only, full disk) costs time, not the run.
+    be written (read-only, full disk) costs time, not the run. Of several processes that want the
+    same tensors at once, one computes and the others wait for its file.
 
     Args:
         folder: where cache files lie; None computes without a cache.
@@ -84,16 +103,58 @@ def cached(
     """
     if folder is None:
         return compute()
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
-
     path = Path(folder) / f"{key}.safetensors"
+    kept = _read(path)
+    if kept is not None:
+        return kept
+    with _one_at_a_time(path):
+        kept = _read(path)  # another process may have written it meanwhile
+        return _computed(path, compute) if kept is None else kept
+
+
+def _read(path: Path) -> dict[str, Tensor] | None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     if path.exists():
         with suppress(SafetensorError, OSError):
             return load_file(path)
+    return None
+
+
+def peek(folder: Path | None, key: str, name: str) -> dict[str, Tensor]:
+    """One tensor of a cache file by its name; nothing where there is none."""
+    from safetensors import SafetensorError, safe_open
+
+    if folder is not None:
+        with (
+            suppress(SafetensorError, OSError),
+            safe_open(Path(folder) / f"{key}.safetensors", "pt") as file,
+        ):
+            return {name: file.get_tensor(name)}
+    return {}
+
+
+def _computed(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    from safetensors.torch import save_file
+
     tensors = compute()
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path, overwrite=True) as part:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, part)
+    with suppress(OSError), atomic_path(path, overwrite=True) as part:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, part)
     return tensors
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """A lock that ends with its process; without one where none can be had."""
+    lock = FileLock(path.with_name(f".{path.stem}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except (OSError, NotImplementedError):  # a read-only folder, a file system without locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,7 +1,7 @@
 """The stages of the hybrid, in their smallest honest form (seed 000, section 4).
 
-Every stage, the baselines too, trains on one split and keeps the epoch with the best mAP on another
-(`Held`): a method that was stopped too early, or too late, would make the others look good.
+Every stage trains on one split and keeps the epoch with the best mAP on another (`Held`): a method
+that was stopped too early, or too late, would make the others look good.
 
 Phase 0 trains the decoder on frozen CNN features. Phase 1 freezes CNN-RNN and CLIP and trains
 fusion and heads on cached views. Phase 2 unfreezes CLIP's vision tower at a lower rate.
@@ -9,113 +9,66 @@ fusion and heads on cached views. Phase 2 unfreezes CLIP's vision tower at a low
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hybridlab.configs import DemoConfig
 from hybridlab.decoder.cnn_rnn import Decoded, LabelDecoder, sequence_loss
 from hybridlab.decoder.sequences import frequent_first, to_sequences
 from hybridlab.encoders.base import freeze
-from hybridlab.evaluation.metrics import mean_ap
-from hybridlab.losses import hybrid_loss, masked_bce
+from hybridlab.losses import hybrid_loss
 from hybridlab.model import HybridClassifier
+from hybridlab.training.held import Held, seeded
 from hybridlab.training.loop import Report, silent, train
 
 CHUNK = 256
 
 
-@dataclass(frozen=True)
-class Held:
-    """What a stage is validated on: its inputs, in the stage's own form, and targets (N, L)."""
+class DecodedSplit(NamedTuple):
+    """Free-running decoding of a split.
 
-    inputs: tuple[Tensor, ...]
-    targets: Tensor
-
-    def score(self, logits: Tensor) -> float:
-        """Mean average precision of (N, L) logits or probabilities."""
-        return mean_ap(logits.numpy(), self.targets.numpy()).value
-
-
-def seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a module with weights that depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return build()
-
-
-class LinearProbe(nn.Module):
-    """A linear head on frozen features, standardised with the training split's mean and deviation.
-
-    Shape:
-        features (B, D) -> logits (B, L)
+    Attributes:
+        h_rnn: (N, D), the last valid state.
+        probs: (N, L).
+        chosen: (N, L) bool, the labels of the decoded sequences.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, dim: int, n_labels: int):
-        super().__init__()
-        self.linear = nn.Linear(dim, n_labels)
-        self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("deviation", torch.ones(dim))
-
-    def forward(self, features: Tensor) -> Tensor:
-        return self.linear((features - self.mean) / self.deviation)
-
-
-def train_linear(
-    name: str,
-    features: Tensor,
-    targets: Tensor,
-    held: Held,
-    config: DemoConfig,
-    report: Report = silent,
-) -> LinearProbe:
-    """The linear baseline on frozen features (N, D); `held.inputs` are features too."""
-    probe = seeded(
-        config.seed, lambda: LinearProbe(features.shape[1], targets.shape[1])
-    )
-    assert isinstance(probe, LinearProbe)
-    probe.mean.copy_(features.mean(dim=0))
-    probe.deviation.copy_(features.std(dim=0, correction=0).clamp(min=1e-6))
-    train(
-        name,
-        [(probe, config.linear_lr)],
-        lambda rows: masked_bce(probe(features[rows]), targets[rows]),
-        len(features),
-        epochs=config.linear_epochs,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        weight_decay=0.05,
-        validate=lambda: held.score(probe(*held.inputs)),
-        report=report,
-    )
-    return probe.eval()
+    h_rnn: Tensor
+    probs: Tensor
+    chosen: Tensor
 
 
 def train_decoder(
-    tokens: Tensor, targets: Tensor, held: Held, config: DemoConfig, report: Report = silent
+    tokens: Tensor,
+    targets: Tensor,
+    held: Held | None,
+    config: DemoConfig,
+    report: Report = silent,
+    name: str = "phase 0: decoder",
 ) -> LabelDecoder:
     """Phase 0: the label decoder on frozen tokens (N, P, C), frequent labels first.
 
-    `held.inputs` are tokens; the score is that of its free-running probabilities.
+    `held.inputs` are tokens; the score is that of its free-running probabilities. Without `held`
+    the last epoch is kept.
     """
     decoder = seeded(
         config.seed,
         lambda: LabelDecoder(tokens.shape[2], targets.shape[1], dim=config.dim, dropout=0.3),
     )
-    assert isinstance(decoder, LabelDecoder)
     rank = frequent_first(targets)
 
     def loss_of(rows: Tensor) -> Tensor:
         label_seq = to_sequences(targets[rows], rank)
         return sequence_loss(decoder(tokens[rows].float(), label_seq), label_seq)
 
+    def score() -> float:
+        assert held is not None
+        return held.score(decode_all(decoder, *held.inputs).probs)
+
     train(
-        "phase 0: decoder",
+        name,
         [(decoder, config.lr)],
         loss_of,
         len(tokens),
@@ -123,26 +76,51 @@ def train_decoder(
         batch_size=config.batch_size,
         seed=config.seed,
         weight_decay=0.05,
-        validate=lambda: held.score(decode_all(decoder, *held.inputs)[1]),
+        validate=score if held else None,
         report=report,
     )
     return decoder.eval()
 
 
-@torch.no_grad()
-def decode_all(decoder: LabelDecoder, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Free-running decoding of a split.
+def cross_fitted(
+    tokens: Tensor, targets: Tensor, config: DemoConfig, report: Report = silent
+) -> Tensor:
+    """The decoder's probabilities (N, L) on its own training split, each from a decoder that has
+    not seen the scene.
 
-    Returns:
-        h_rnn (N, D), probs (N, L), and the decoded sets as decisions (N, L) bool.
+    A decoder is better on the scenes it was fitted on than on any other. A fusion that learns from
+    such views trusts them too much (TRAPS 6). So the split is cut into `config.folds`, and each
+    fold is decoded by a decoder that was fitted on the others.
+
+    Raises:
+        ValueError: fewer than two folds, or more folds than scenes.
     """
+    if not 2 <= config.folds <= len(tokens):
+        raise ValueError(
+            f"folds is {config.folds} for {len(tokens)} scenes; give 2 or more, and no more than "
+            "there are scenes"
+        )
+    order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(config.seed))
+    probs = torch.empty_like(targets)
+    for number, unseen in enumerate(order.tensor_split(config.folds), start=1):
+        seen = torch.ones(len(tokens), dtype=torch.bool)
+        seen[unseen] = False
+        name = f"phase 0: decoder without fold {number}"
+        decoder = train_decoder(tokens[seen], targets[seen], None, config, report, name)
+        probs[unseen] = decode_all(decoder, tokens[unseen]).probs
+    return probs
+
+
+@torch.no_grad()
+def decode_all(decoder: LabelDecoder, tokens: Tensor) -> DecodedSplit:
+    """Free-running decoding of a split's tokens (N, P, C)."""
     states, probs, chosen = [], [], []
     for chunk in tokens.split(CHUNK):
         decoded = decoder.decode(chunk.float())
         states.append(decoded.h_rnn)
         probs.append(decoded.probs)
         chosen.append(chosen_labels(decoded, decoder.n_labels))
-    return torch.cat(states), torch.cat(probs), torch.cat(chosen)
+    return DecodedSplit(torch.cat(states), torch.cat(probs), torch.cat(chosen))
 
 
 def chosen_labels(decoded: Decoded, n_labels: int) -> Tensor:
@@ -170,6 +148,7 @@ def train_fusion(
     """
     for part in (model.cnn, model.decoder, model.clip):
         freeze(part)
+    model.fit_views(h_rnn, h_clip)
     joint = model.joint_modules().train()
 
     def loss_of(rows: Tensor) -> Tensor:
@@ -180,7 +159,7 @@ def train_fusion(
 
     train(
         "phase 1: fusion",
-        [(joint, config.lr)],
+        [(joint, config.fusion_lr)],
         loss_of,
         len(targets),
         epochs=config.fusion_epochs,
@@ -232,7 +211,7 @@ def tune_vision(
 
     train(
         "phase 2: CLIP's vision tower",
-        [(vision, config.vision_lr), (joint, 0.3 * config.lr)],
+        [(vision, config.vision_lr), (joint, 0.1 * config.fusion_lr)],
         loss_of,
         len(targets),
         epochs=config.tune_epochs,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -28,6 +29,26 @@ def show(figure: Figure, alt: str, dpi: int = 100) -> Any:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
     return Image(buffer.getvalue(), format="png", alt=alt)
+
+
+def show_labelled(samples: Sequence[Any], predictions: Sequence[Any], vocabulary: Any) -> Any:
+    """Scenes with what a `Predictor` found, missed and wrongly gave under each, and the same as
+    alternative text.
+
+    Args:
+        samples: with `image` and `targets`.
+        predictions: one `Prediction` per sample.
+        vocabulary: the names of the columns of both.
+    """
+    from hybridlab.viz.predictions import in_words, prediction_figure
+
+    targets = [sample.targets for sample in samples]
+    decisions = [each.probs >= each.thresholds for each in predictions]
+    probs = [each.probs for each in predictions]
+    figure = prediction_figure(
+        [sample.image for sample in samples], vocabulary, targets, decisions, probs
+    )
+    return show(figure, alt=in_words(vocabulary, targets, decisions))
 
 
 def has_title(figure: Figure) -> bool:

@@ -26,6 +26,7 @@ INK, QUIET = "#222222", "#6a6a6a"
 COLOURS = {"found": "#0067a5", "missed": "#b84a00", "wrong": "#5c2100", "unknown": QUIET}
 SIGNS = {"found": "+", "missed": "−", "wrong": "×", "unknown": "?"}
 REMARKS = {"found": "", "missed": " (missed)", "wrong": " (wrong)", "unknown": " (not annotated)"}
+_WORDS = {**{kind: kind for kind in SIGNS}, "unknown": "not annotated"}
 ACROSS = 4  # scenes in a row
 MOST_LINES = 9
 # inches
@@ -83,6 +84,22 @@ def prediction_figure(
         _lines(vocabulary, *row) for row in zip(truth, said.astype(bool), scores, strict=True)
     ]
     return _draw(images, lines, title or _count(truth, said.astype(bool)))
+
+
+def in_words(vocabulary: Vocabulary, targets: ArrayLike, decisions: ArrayLike) -> str:
+    """The figure for those who cannot see it: "Scene 1: found cow; missed egg; wrong bus."
+
+    Shape:
+        targets (n, L), decisions (n, L)
+    """
+    truth, said = np.asarray(targets), np.asarray(decisions, dtype=bool)
+    told = []
+    for number, row in enumerate(zip(truth, said, strict=True), start=1):
+        lines = _lines(vocabulary, *row, np.zeros(len(vocabulary)))
+        kinds = {kind: [line.name for line in lines if line.kind == kind] for kind in SIGNS}
+        parts = [f"{_WORDS[kind]} {', '.join(names)}" for kind, names in kinds.items() if names]
+        told.append(f"Scene {number}: {'; '.join(parts) or 'no labels, and none given'}.")
+    return " ".join(told)
 
 
 def save_figure(
@@ -180,9 +197,8 @@ def _write_legend(sheet: _Sheet, left: float, middle: float, lines: list[list[_L
     kinds = ["found", "missed", "wrong"]
     if any(line.kind == "unknown" for scene in lines for line in scene):
         kinds.append("unknown")
-    words = {"found": "found", "missed": "missed", "wrong": "wrong", "unknown": "not annotated"}
     for kind in kinds:
-        text = f"{SIGNS[kind]} {words[kind]}"
+        text = f"{SIGNS[kind]} {_WORDS[kind]}"
         left += sheet.write(left, middle, text, COLOURS[kind], weight="bold") + 0.22
     sheet.write(left, middle, "numbers: the model's probability", QUIET)
 

@@ -62,22 +62,13 @@ doctor.show(doctor.diagnose())
 
 # %%
 from hybridlab import Predictor, SceneDataset, shipped_bundle
-from hybridlab.viz.notebook import show
-from hybridlab.viz.predictions import prediction_figure
+from hybridlab.viz.notebook import show, show_labelled
 
 scenes = SceneDataset(1000, split="test")
 scene = scenes[0]
 predictor = Predictor(shipped_bundle())
 prediction = predictor.predict(scene.image)[0]
-
-decisions = prediction.probs >= prediction.thresholds
-show(
-    prediction_figure(
-        [scene.image], scenes.vocabulary, [scene.targets], [decisions], [prediction.probs]
-    ),
-    alt="A scene of emoji on a drawn background. Under it stand the labels that were found, the "
-    "labels that were missed, and the labels that were given wrongly, each with its probability.",
-)
+show_labelled([scene], [prediction], scenes.vocabulary)
 
 # %% [markdown]
 # The same in words:
@@ -97,17 +88,7 @@ print("wrong: ", ", ".join(sorted(given - truth)) or "-")
 count = 12 if FULL else 8
 several = [scenes[index] for index in range(count)]
 predictions = predictor.predict([one.image for one in several])
-show(
-    prediction_figure(
-        [one.image for one in several],
-        scenes.vocabulary,
-        [one.targets for one in several],
-        [one.probs >= one.thresholds for one in predictions],
-        [one.probs for one in predictions],
-    ),
-    alt=f"{count} test scenes. Under each stand the labels that were found, missed and wrongly "
-    "given, with their probabilities. The title gives the sums.",
-)
+show_labelled(several, predictions, scenes.vocabulary)
 
 # %% [markdown]
 # > **Look for a pattern.** Which objects does it miss? When it is wrong, is the wrong label at
@@ -115,29 +96,20 @@ show(
 # > it is wrong? Lesson 02 comes back to the first two, lesson 07 to the third: a probability of
 # > 0.90 is a promise that has to be checked.
 #
-# The slider below shows other scenes. It needs a running kernel; without one, the figure above is
-# what it would draw.
+# The slider below shows other scenes. It needs a running kernel; without one, you see the first.
 
 # %%
-import ipywidgets as widgets
-from IPython.display import display
+from hybridlab.viz.explore import explore
 
 
-def labelled(index: int) -> None:
-    """Draw one test scene with what the hybrid says about it."""
-    one = scenes[index]
-    answer = predictor.predict(one.image)[0]
-    figure = prediction_figure(
-        [one.image], scenes.vocabulary, [one.targets],
-        [answer.probs >= answer.thresholds], [answer.probs],
+def labelled(scene: int) -> object:
+    """One test scene with what the hybrid says about it."""
+    return show_labelled(
+        [scenes[scene]], predictor.predict(scenes[scene].image), scenes.vocabulary
     )
-    display(show(figure, alt=f"Test scene {index} with its labels, found, missed and wrong."))
 
 
-slider = widgets.IntSlider(
-    value=0, min=0, max=len(scenes) - 1, description="scene", continuous_update=False
-)
-widgets.VBox([slider, widgets.interactive_output(labelled, {"index": slider})])
+explore(labelled, scene=range(len(scenes)))
 
 # %% [markdown]
 # ## 3 · The small world
@@ -281,6 +253,8 @@ Markdown("\n".join([*head, *rows]))
 #
 # </details>
 #
+# <br>
+#
 # **2.** You turn `cooccurrence` to 0 and train the whole hybrid anew. Which of its two views loses
 # more, and why?
 #
@@ -291,6 +265,8 @@ Markdown("\n".join([*head, *rows]))
 # view loses is something to measure, not to believe: lesson 02 turns the dial.
 #
 # </details>
+#
+# <br>
 #
 # **3.** CLIP scores "a cow" 0.31 and "an animal" 0.29 on the same scene. May one conclude that a
 # cow is more probable than an animal?

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 import torch
 
@@ -87,7 +90,38 @@ def test_the_second_call_reads_and_a_damaged_file_is_made_anew(tmp_path):
     assert torch.equal(cached(folder, "key", compute)["x"], first["x"]) and len(calls) == 2
     cached(folder, "other", compute)
     cached(None, "key", compute)
-    assert len(calls) == 4 and len(list(folder.iterdir())) == 2
+    assert len(calls) == 4 and len(list(folder.glob("*.safetensors"))) == 2
+
+
+def test_of_several_processes_one_computes_and_the_others_wait(tmp_path):
+    """Threads stand for processes here: each takes the file's lock anew."""
+    calls, found = [], []
+
+    def compute():
+        calls.append(1)
+        time.sleep(0.2)
+        return {"x": torch.ones(3)}
+
+    threads = [
+        threading.Thread(target=lambda: found.append(cached(tmp_path, "key", compute)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1 and len(found) == 4
+    assert all(torch.equal(each["x"], torch.ones(3)) for each in found)
+
+
+def test_pooled_features_are_those_of_the_whole_network():
+    images = scene_images(SceneDataset(3))[0]
+    whole, cut = (build_cnn("efficientnet_lite0", stage=stage) for stage in (None, "stage5"))
+    rest = torch.nn.Sequential(*list(whole.trunk)[len(cut.trunk) :])
+    made, plain = cnn_features(cut, images, rest), cnn_features(whole, images)
+    assert made["tokens"].shape == (3, 49, 320) and made["pooled"].shape == (3, 1280)
+    assert torch.allclose(made["pooled"], plain["pooled"], atol=1e-5)
+    assert torch.allclose(plain["tokens"].float().mean(1), plain["pooled"], atol=1e-2)
 
 
 def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path):

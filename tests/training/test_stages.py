@@ -14,16 +14,16 @@ from hybridlab.data.world import WORLD, with_article
 from hybridlab.encoders.clip import build_tiny_clip
 from hybridlab.encoders.cnn import build_cnn
 from hybridlab.encoders.zero_shot import label_embeddings
+from hybridlab.fusion.views import evidence
 from hybridlab.model import HybridClassifier
+from hybridlab.training import stages
 from hybridlab.training.features import clip_features, cnn_features, scene_images
+from hybridlab.training.held import Held, seeded
 from hybridlab.training.stages import (
-    Held,
     chosen_labels,
     decode_all,
-    seeded,
     train_decoder,
     train_fusion,
-    train_linear,
     tune_vision,
 )
 
@@ -55,33 +55,50 @@ def moved(before, module) -> set[str]:
     return {n for n, value in module.state_dict().items() if not torch.equal(value, before[n])}
 
 
-def test_a_linear_probe_standardises_and_learns(world):
-    torch.manual_seed(0)
-    features = 7 + 3 * torch.randn(200, 12)
-    targets = (features[:, :4] > 7).float()
-    held = Held((features,), targets)
-    probe = train_linear("probe", features, targets, held, replace(CONFIG, linear_epochs=40))
-    assert torch.allclose(probe.mean, features.mean(0)) and not probe.training
-    assert ((probe(features) > 0) == targets.bool()).float().mean() > 0.9
+def test_cross_fitting_never_shows_a_decoder_what_it_decodes(world, monkeypatch):
+    _, targets, _, _, tokens, _, _, _ = world
+    fits = []
+
+    def fake_train(tokens, targets, held, config, report, name):
+        fits.append(tokens)
+        return tokens
+
+    def fake_decode(seen, unseen):
+        assert not any((row == other).all() for row in unseen for other in seen)
+        return stages.DecodedSplit(None, unseen.float().mean((1, 2))[:, None].repeat(1, 80), None)
+
+    monkeypatch.setattr(stages, "train_decoder", fake_train)
+    monkeypatch.setattr(stages, "decode_all", fake_decode)
+    probs = stages.cross_fitted(tokens, targets, replace(CONFIG, folds=3))
+    assert len(fits) == 3 and sum(len(fit) for fit in fits) == 2 * len(tokens)
+    assert torch.allclose(probs[:, 0], tokens.float().mean((1, 2)))  # each row in its place
+
+
+@pytest.mark.parametrize("folds", [1, 17])
+def test_cross_fitting_needs_two_folds_or_more_and_no_empty_one(world, folds):
+    _, targets, _, _, tokens, _, _, _ = world
+    with pytest.raises(ValueError, match=f"folds is {folds} for 16 scenes"):
+        stages.cross_fitted(tokens, targets, replace(CONFIG, folds=folds))
 
 
 def test_no_true_label_reaches_the_views(world):
     """Decoding takes tokens and nothing else; other targets leave every view as it was."""
     _, targets, _, _, tokens, decoder, _, h_clip = world
     assert list(inspect.signature(decode_all).parameters) == ["decoder", "tokens"]
-    h_rnn, probs, _ = decode_all(decoder, tokens)
+    state, probs, _ = decode_all(decoder, tokens)
+    h_rnn = evidence(probs)
     model = new_model(world)
     shuffled = targets[torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))]
     train_fusion(model, h_rnn, h_clip, shuffled, Held((h_rnn, h_clip), shuffled), CONFIG)
     again, probs_again, _ = decode_all(model.decoder, tokens)
-    assert torch.equal(again, h_rnn) and torch.equal(probs_again, probs)
+    assert torch.equal(again, state) and torch.equal(probs_again, probs)
 
 
 def test_phase_1_moves_fusion_and_heads_only(world):
     _, targets, _, _, tokens, decoder, _, h_clip = world
     model = new_model(world)
     before = snapshot(model)
-    h_rnn = decode_all(decoder, tokens)[0]
+    h_rnn = evidence(decode_all(decoder, tokens).probs)
     train_fusion(model, h_rnn, h_clip, targets, Held((h_rnn, h_clip), targets), CONFIG)
     changed = {name.split(".")[0] for name in moved(before, model)}
     assert changed == {"view_rnn", "view_clip", "fusion", "label_head", "contrastive_head"}
@@ -92,7 +109,7 @@ def test_phase_1_moves_fusion_and_heads_only(world):
 def test_phase_2_moves_the_vision_tower_too_but_no_batch_statistics(world):
     images, targets, _, clip, tokens, decoder, _, _ = world
     model = new_model(world)
-    h_rnn = decode_all(decoder, tokens)[0]
+    h_rnn = evidence(decode_all(decoder, tokens).probs)
     before = snapshot(model)
     kept = snapshot(clip)
     try:
@@ -113,7 +130,7 @@ def test_phase_2_moves_the_vision_tower_too_but_no_batch_statistics(world):
 
 def test_the_same_seed_gives_the_same_hybrid(world):
     _, targets, _, _, tokens, decoder, _, h_clip = world
-    h_rnn, made = decode_all(decoder, tokens)[0], []
+    h_rnn, made = evidence(decode_all(decoder, tokens).probs), []
     for _ in range(2):
         model = new_model(world)
         train_fusion(model, h_rnn, h_clip, targets, Held((h_rnn, h_clip), targets), CONFIG)
@@ -126,12 +143,12 @@ def test_one_forward_equals_the_cached_views(world):
     model = new_model(world).eval()
     with torch.no_grad():
         out = model(cnn.preprocessing(images), clip.preprocessing(images))
-        h_rnn = decoder.decode(cnn(cnn.preprocessing(images)).tokens).h_rnn
+        h_rnn = evidence(decoder.decode(cnn(cnn.preprocessing(images)).tokens).probs)
         from_views = model.fuse(h_rnn, h_clip)
     assert torch.allclose(out.logits, from_views.logits, atol=1e-4)
     assert torch.allclose(out.contrastive_logits, from_views.contrastive_logits, atol=1e-3)
     assert out.decoded is not None and from_views.decoded is None
-    assert out.logits.shape == (16, 80) and torch.equal(out.h_rnn, out.decoded.h_rnn)
+    assert out.logits.shape == (16, 80) and torch.equal(out.h_rnn, h_rnn)
 
 
 def test_chosen_labels_leave_stop_and_padding_out(world):
@@ -146,3 +163,16 @@ def test_texts_and_decoder_must_agree(world):
     _, _, cnn, clip, _, decoder, text_emb, _ = world
     with pytest.raises(ValueError, match=r"79 rows .* 80 labels"):
         HybridClassifier(cnn, decoder, clip, text_emb[:79])
+
+
+@pytest.mark.parametrize("view", ["evidence", "state", "none"])
+def test_every_view_of_the_decoder_fuses(world, view):
+    images, _, cnn, clip, tokens, decoder, text_emb, h_clip = world
+    model = HybridClassifier(cnn, decoder, clip, text_emb, dim=32, view=view).eval()
+    with torch.no_grad():
+        out = model(cnn.preprocessing(images[:2]), clip.preprocessing(images[:2]))
+        decoded = decoder.decode(tokens[:2].float())
+        again = model.fuse(model.decoder_view(decoded), h_clip[:2])
+    assert torch.allclose(out.logits, again.logits, atol=1e-2)
+    with pytest.raises(ValueError, match="unknown view 'feeling'"):
+        HybridClassifier(cnn, decoder, clip, text_emb, view="feeling")

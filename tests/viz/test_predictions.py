@@ -12,7 +12,13 @@ import pytest
 from PIL import Image
 
 from hybridlab.data.sample import Vocabulary
-from hybridlab.viz.predictions import COLOURS, MOST_LINES, prediction_figure, save_figure
+from hybridlab.viz.predictions import (
+    COLOURS,
+    MOST_LINES,
+    in_words,
+    prediction_figure,
+    save_figure,
+)
 
 LABELS = Vocabulary([f"table tennis paddle {letter}" for letter in "abcdefghijkl"])
 GREY = np.full((20, 20, 3), 128, np.uint8)
@@ -178,3 +184,15 @@ def test_files_are_whole_and_kept(tmp_path):
         with pytest.raises(ValueError):
             save_figure(figure, tmp_path / name, alt=alt)
     assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_in_words_says_what_the_figure_shows():
+    words = in_words(
+        Vocabulary(("cow", "egg", "bus", "owl")),
+        [[1, 1, 0, -1], [0, 0, 0, 0]],
+        [[True, False, True, True], [False] * 4],
+    )
+    assert words == (
+        "Scene 1: found cow; missed egg; wrong bus; not annotated owl. "
+        "Scene 2: no labels, and none given."
+    )

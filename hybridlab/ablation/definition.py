@@ -1,0 +1,104 @@
+"""study.json: the definition that a folder's runs belong to, and what may change about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hybridlab.ablation.errors import StudyChangedError, StudyFileError
+from hybridlab.ablation.study import Study
+from hybridlab.files import write_json
+
+NAME = "study.json"
+_ADVICE = "give the changed study a new folder, or --folder NAME"
+
+
+def read_definition(folder: Path) -> dict[str, Any] | None:
+    """study.json as it is, "mixed_code" included; None where the folder has none.
+
+    Raises:
+        StudyFileError: it is damaged.
+    """
+    try:
+        stored = json.loads((folder / NAME).read_text("utf-8"))
+        Study(**_fields(stored))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StudyFileError(
+            f"{folder / NAME} is damaged ({error}); delete it to have it written anew: the runs "
+            "beside it stay and are known by their keys"
+        ) from error
+    return stored
+
+
+def load_definition(folder: str | Path) -> Study:
+    """The study of a folder, as it was last run.
+
+    Raises:
+        StudyFileError: there is no study.json, or it is damaged.
+    """
+    stored = read_definition(Path(folder))
+    if stored is None:
+        raise StudyFileError(
+            f"{folder} holds no study ({NAME} is missing); give the folder that "
+            "`hybridlab ablate` wrote"
+        )
+    return Study(**_fields(stored))
+
+
+def check_definition(study: Study, stored: Mapping[str, Any] | None, folder: Path) -> bool:
+    """Whether study.json must be written (it is not there, or something was added).
+
+    Seeds and variants may be added, and whatever is only about words and analysis may change:
+    question, hypotheses, metrics, reference, factors.
+
+    Raises:
+        StudyChangedError: the runs of the folder would no longer be those of the study; the
+            message tells what differs.
+    """
+    if stored is None:
+        return True
+    new = study.definition()
+    changes = []
+    for name in ("name", "run"):
+        if new[name] != stored[name]:
+            changes.append(f"{name} was {stored[name]!r} and is {new[name]!r}")
+    changes += _changed("recipe", stored["recipe"], new["recipe"])
+    for variant, given in stored["variants"].items():
+        if variant not in new["variants"]:
+            changes.append(f"the variant {variant!r} is gone")
+        else:
+            changes += _changed(f"variants[{variant!r}]", given, new["variants"][variant])
+    gone = [seed for seed in stored["seeds"] if seed not in new["seeds"]]
+    if gone:
+        changes.append(f"the seeds {', '.join(map(str, gone))} are gone")
+    if changes:
+        raise StudyChangedError(
+            f"{folder} holds another definition of this study: {'; '.join(changes)}. Its runs are "
+            f"kept as they are; {_ADVICE}"
+        )
+    return new != _fields(stored)
+
+
+def write_definition(study: Study, folder: Path, mixed_code: list[dict[str, Any]]) -> None:
+    """Write study.json; `mixed_code` lists the times that runs of other code were let in."""
+    write_json(
+        folder / NAME, {**study.definition(), "mixed_code": mixed_code}, overwrite=True
+    )
+
+
+def _fields(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in stored.items() if name != "mixed_code"}
+
+
+def _changed(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    changes = []
+    for key in sorted({*old, *new}):
+        was = json.dumps(old[key]) if key in old else "not there"
+        now = json.dumps(new[key]) if key in new else "gone"
+        if was != now:
+            changes.append(f"{where}[{key!r}] was {was} and is {now}")
+    return changes

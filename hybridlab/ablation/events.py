@@ -1,0 +1,31 @@
+"""What a study tells while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hybridlab.ablation.study import PlannedRun
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to tell while a study runs.
+
+    Attributes:
+        kind: "skipped" (done before), "redone" (its folder was not whole), "submitted", "done",
+            "failed", "retried" (its worker died), "undefined" (a metric that was asked for has no
+            value), or "stopped".
+        done, total: runs of the study that count now, and all.
+        run: which run; None for "stopped".
+        message: in words, where there is more to say.
+        seconds: the run took; 0 if it was not computed.
+        metrics: of a run that is done.
+    """
+
+    kind: str
+    done: int
+    total: int
+    run: PlannedRun | None = None
+    message: str = ""
+    seconds: float = 0.0
+    metrics: dict[str, float | None] | None = None

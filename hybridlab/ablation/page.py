@@ -1,0 +1,128 @@
+"""The parts of an HTML page that stands alone: no script, no network, readable dark and printed."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from matplotlib.figure import Figure
+
+from hybridlab.ablation.tables import Table
+
+GENERATOR = "hybridlab report"
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;
+  color: #222; background: #fff; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .82rem; margin-bottom: 1.2rem;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .5rem; text-align: left; border-bottom: 1px solid #ccc;
+  vertical-align: top; overflow-wrap: normal; }
+th { border-bottom: 2px solid #777; vertical-align: bottom; }
+.figures th:not(:first-child, :last-child), .figures td:not(:first-child, :last-child) {
+  text-align: right; }
+.figures td:not(:first-child, :last-child) { white-space: nowrap; }
+.costs th:not(:first-child), .costs td:not(:first-child) { text-align: right; }
+td:first-child { min-width: 9rem; max-width: 20rem; overflow-wrap: anywhere; }
+caption { text-align: left; padding-bottom: .4rem; }
+figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; background: #fff; }
+figcaption, .quiet { color: #555; font-size: .85rem; }
+code, pre { font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+.warn { border-left: 4px solid #b84a00; padding-left: 1.8rem; }
+@media (prefers-color-scheme: dark) {
+  body { color: #e6e6e6; background: #16181b; } figcaption, .quiet { color: #b4b4b4; }
+  th, td { border-color: #555; } th { border-color: #999; }
+  img { padding: .4rem; border-radius: 4px; }
+}
+@media print {
+  body { color: #000; background: #fff; max-width: none; margin: 0; font-size: 11px; }
+  table { font-size: 8px; } th, td { padding: .15rem .3rem; border-color: #999; }
+  .scroll { overflow: visible; }
+  .figures td:not(:first-child, :last-child) { white-space: normal; }
+  figure, tr { break-inside: avoid; }
+  figcaption, .quiet { color: #333; } img { padding: 0; }
+}
+"""
+
+
+def page(title: str, body: Iterable[str]) -> str:
+    """A whole page; `title` is text, `body` is HTML."""
+    # The policy forbids what the page does not have: scripts, and anything from elsewhere.
+    return "\n".join([
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">",
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f'<meta name="generator" content="{GENERATOR}">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{_STYLE}</style></head><body>",
+        *body,
+        "</body></html>",
+        "",
+    ])
+
+
+def heading(text: str) -> str:
+    """A heading of a part."""
+    return f"<h2>{escape(text)}</h2>"
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    """A paragraph of text; `kind` is a class of the style: "quiet" or "warn"."""
+    return f"<p{_class(kind)}>{escape(text)}</p>"
+
+
+def listing(items: Sequence[str], kind: str = "") -> str:
+    """A list of texts."""
+    return f"<ul{_class(kind)}>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
+
+
+def pairs(rows: Iterable[tuple[str, str]]) -> str:
+    """Names and values, such as a recipe's."""
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td><code>{escape(value)}</code></td></tr>'
+        for name, value in rows
+    )
+    return f'<div class="scroll"><table>{body}</table></div>'
+
+
+def html_table(table: Table, caption: str, kind: str = "figures") -> str:
+    """A table with its caption; `kind` is "figures", "costs" or "words"."""
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
+    body = []
+    for at, row in enumerate(table.rows):
+        cells = [
+            f"<strong>{escape(cell)}</strong>" if (at, column) in table.bold else escape(cell)
+            for column, cell in enumerate(row)
+        ]
+        body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return (
+        f'<div class="scroll"><table class="{kind}"><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def picture(figure: Figure, alt: str, caption: str) -> str:
+    """A figure inside the page itself."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130, facecolor="white", metadata={"Software": None})
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" alt="{escape(alt)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def preformatted(text: str) -> str:
+    """A command to be copied."""
+    return f"<pre><code>{escape(text)}</code></pre>"
+
+
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""

@@ -1,0 +1,73 @@
+"""`hybridlab report STUDY_FOLDER`: a page about a study, or its table.
+
+Nothing heavy is imported up here, so that `hybridlab --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+PAGE = "report.html"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Say what a study shows: a page with tables and pictures, or the table alone."""
+
+    folder: Annotated[Positional[Path], arg(metavar="STUDY_FOLDER")]
+    """A study's folder, such as runs/studies/NAME."""
+    metric: Annotated[str | None, arg(metavar="NAME")] = None
+    """The metric that variants are judged by; by default the first of the study."""
+    reference: Annotated[str | None, arg(metavar="NAME")] = None
+    """The variant that others are compared with; by default the study's."""
+    out: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Where to write; a file of that name is never replaced. By default the page is
+    STUDY_FOLDER/report.html, written anew each time, and a table goes to standard output."""
+    format: Literal["html", "markdown", "latex", "csv"] = "html"
+    """A page, or the table of variants (and of effects) as text."""
+    resamples: Annotated[int, arg(metavar="N")] = 1000
+    """Of the bootstrap; more where many variants are compared."""
+
+    def __post_init__(self) -> None:
+        if self.resamples < 1:
+            raise ValueError(f"resamples is {self.resamples}; give 1 or more (1000 is usual)")
+
+    def run(self) -> int:
+        from hybridlab.ablation.analysis import analyse
+        from hybridlab.ablation.claims import lost_runs
+        from hybridlab.ablation.definition import load_definition
+        from hybridlab.ablation.report import write_report
+        from hybridlab.ablation.tables import as_format
+        from hybridlab.files import write_text
+
+        if self.out is not None and self.out.exists():
+            raise FileExistsError(f"{self.out} exists and is kept; choose another name")
+        metrics = tuple(load_definition(self.folder).metrics)
+        metric = self.metric or metrics[0]
+        analysis = analyse(self.folder, self.reference, metric, self.resamples)
+        if self.format == "html":
+            others = [
+                analyse(self.folder, self.reference, each, self.resamples)
+                for each in metrics if each != metric
+            ]
+            own = self.out is None
+            path = write_report(
+                analysis, self.out or self.folder / PAGE, others, overwrite=own
+            )
+            print(f"the report is in {path}")
+        else:
+            text = as_format(analysis, self.format)
+            if self.out is not None:
+                write_text(self.out, text)
+                print(f"the table is in {self.out}")
+            else:
+                print(text, end="")
+        if analysis.troubles:
+            lost = "; ".join(lost_runs(analysis))
+            print(f"runs that are not in the figures: {lost}", file=sys.stderr)
+        return 0

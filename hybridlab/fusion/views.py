@@ -1,0 +1,78 @@
+"""What each view brings to the fusion, and in which units."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hybridlab.configs import VIEWS
+
+_SURE = 1e-4  # probabilities nearer to 0 or 1 than this count as this
+
+
+class Standardise(nn.Module):
+    """Subtract a mean and divide by a deviation, both measured once on training features.
+
+    LayerNorm would rescale each vector on its own, and throw away how sure a view is; a fixed
+    scale for each feature keeps that.
+
+    Shape:
+        features (..., D) -> (..., D)
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("deviation", torch.ones(dim))
+
+    def fit(self, features: Tensor) -> None:
+        """Measure both on (N, D); a feature that never changes is only centred.
+
+        Raises:
+            ValueError: there is no row, or the width is another.
+        """
+        if features.dim() != 2 or features.shape[1] != len(self.mean) or len(features) == 0:
+            raise ValueError(
+                f"features has shape {tuple(features.shape)}, expected (N, {len(self.mean)}) with "
+                "N >= 1: pass the training split's features"
+            )
+        deviation = features.std(dim=0, correction=0)
+        self.mean.copy_(features.mean(dim=0))
+        self.deviation.copy_(torch.where(deviation > 1e-6, deviation, 1.0))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return (features - self.mean) / self.deviation
+
+
+def evidence(probs: Tensor) -> Tensor:
+    """The decoder's opinion of each label as log-odds: log(p / (1 - p)).
+
+    Unlike hidden states, the opinions of two decoders mean the same, column by column. That is what
+    allows cross-fitting: the fusion learns from decoders that have not seen the image, and meets
+    another decoder at the end (TRAPS 6).
+
+    Args:
+        probs: (B, L) in [0, 1], such as `Decoded.probs`.
+    """
+    return torch.logit(probs, eps=_SURE)
+
+
+def view_of(name: str, h_rnn: Tensor, probs: Tensor) -> Tensor:
+    """What the decoder brings to the fusion, by name.
+
+    Args:
+        name: "evidence" (the log-odds of probs), "state" (h_rnn itself) or "none" (zeros).
+        h_rnn: (B, D), the decoder's last valid state.
+        probs: (B, L), its probability for each label.
+
+    Raises:
+        ValueError: unknown name; the message lists the known ones.
+    """
+    if name not in VIEWS:
+        raise ValueError(f"unknown view {name!r} of the decoder; choose one of {VIEWS}")
+    if name == "state":
+        return h_rnn
+    return evidence(probs) if name == "evidence" else torch.zeros_like(probs)

@@ -1,0 +1,86 @@
+"""What each part of an experiment depends on, and the key that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hybridlab.configs import DemoConfig
+from hybridlab.data.scenes import SPLITS
+from hybridlab.training.sources import training_code
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What a part is made from.
+
+    Attributes:
+        parts: names of other parts; "{which}" stands for its own split or view.
+        settings: fields of the configuration.
+    """
+
+    parts: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+
+
+_TRAINING = ("seed", "batch_size")
+FEATURES = ("cnn", "clip")
+READS = {
+    "linear": Reads(
+        tuple(f"{{which}} {split}" for split in SPLITS),
+        (*_TRAINING, "linear_epochs", "linear_rates"),
+    ),
+    "decoder": Reads(("cnn train", "cnn val"), (*_TRAINING, "decoder_epochs", "lr", "dim")),
+    "decoded": Reads(("decoder", "cnn {which}")),
+    "cross-fit": Reads(("cnn train",), (*_TRAINING, "decoder_epochs", "lr", "dim", "folds")),
+    "fusion": Reads(  # and the decoder's parts, by view: see `parts_read`
+        tuple(f"clip {split}" for split in SPLITS),
+        (*_TRAINING, "view", "fusion", "dim", "dropout", "fusion_epochs", "fusion_lr", "alpha",
+         "beta"),
+    ),
+    "tuned": Reads(("fusion",), (*_TRAINING, "tune_epochs", "vision_lr", "fusion_lr")),
+}
+
+
+def parts_read(part: str, config: DemoConfig) -> list[str]:
+    """The parts that a part is made from; features are made from nothing that is kept."""
+    kind, _, which = part.partition(" ")
+    if kind in FEATURES:
+        return []
+    named = [name.format(which=which) for name in READS[kind].parts]
+    if kind == "fusion" and config.view != "none":
+        named += ["decoder", *(f"decoded {split}" for split in SPLITS)]
+        if config.view == "evidence" and config.folds > 1:
+            named.append("cross-fit")
+    return named
+
+
+def all_parts(part: str, config: DemoConfig) -> set[str]:
+    """The part, those it is made from, and so on down."""
+    found = {part}
+    for other in parts_read(part, config):
+        found |= all_parts(other, config)
+    return found
+
+
+def part_key(part: str, config: DemoConfig, key_of: Callable[[str], str]) -> str:
+    """A hash of the parts and settings that a part reads, and of the code that trains.
+
+    Args:
+        part: "KIND" or "KIND WHICH", such as "linear cnn".
+        key_of: the key of another part.
+    """
+    facts = {
+        "part": part,
+        "settings": {name: getattr(config, name) for name in READS[part.split(" ")[0]].settings},
+        "from": [key_of(other) for other in parts_read(part, config)],
+        "code": training_code(),
+    }
+    return short_hash(json.dumps(facts, sort_keys=True))
+
+
+def short_hash(text: str) -> str:
+    """32 hexadecimal characters of SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

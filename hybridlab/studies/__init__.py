@@ -1,0 +1,9 @@
+"""The recorded studies of the course: which lesson rests on which."""
+
+from __future__ import annotations
+
+# lesson -> dotted names of its studies; each becomes notebooks/results/NAME.json
+RECORDED: dict[int, tuple[str, ...]] = {
+    0: ("hybridlab.studies.views",),
+    8: ("hybridlab.studies.parts",),
+}

@@ -1,0 +1,103 @@
+"""`hybridlab reproduce LESSON`: run a lesson's recorded studies and write their figures.
+
+Nothing heavy is imported up here: the command line reads this file to print its help.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from hybridlab.studies import RECORDED
+
+if TYPE_CHECKING:
+    from hybridlab.ablation.study import Study
+
+RESULTS = Path("notebooks/results")
+STUDIES = Path("runs/studies")
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Run the studies behind a lesson (hours, some; resumable) and record their figures anew."""
+
+    lesson: Annotated[Positional[int], arg(metavar="LESSON")]
+    """Number of the lesson, such as 00."""
+    workers: Annotated[int, arg(metavar="N")] = 2
+    """Processes on this machine; cores are shared out among them."""
+    folder: Annotated[Path, arg(metavar="PATH")] = STUDIES
+    """Where the runs are kept, in a folder for each study; what is done is not done again."""
+    store: Annotated[Path, arg(metavar="PATH")] = Path("runs/.cache")
+    """Folder of the features and trained parts that runs share."""
+    results: Annotated[Path, arg(metavar="PATH")] = RESULTS
+    """Where the figures go, as STUDY.json."""
+
+    def __post_init__(self) -> None:
+        if self.lesson not in RECORDED:
+            known = ", ".join(f"{number:02d}" for number in sorted(RECORDED))
+            raise ValueError(f"lesson {self.lesson:02d} has no recorded study; known ones: {known}")
+        if self.workers < 1:
+            raise ValueError(f"workers is {self.workers}; give 1 or more")
+
+    def run(self) -> int:
+        from importlib import import_module
+
+        if not self.results.is_dir():  # before hours of work, not after
+            print(
+                f"hybridlab: there is no folder {self.results} for the figures; run this in the "
+                "project's folder, or name one with --results", file=sys.stderr,
+            )
+            return 2
+        for name in RECORDED[self.lesson]:
+            module = import_module(name)
+            self._one(module.STUDY, getattr(module, "ALSO_AGAINST", ()))
+        return 0
+
+    def _one(self, study: Study, references: Sequence[str]) -> None:
+        from hybridlab.ablation.analysis import analyse
+        from hybridlab.ablation.command import print_event
+        from hybridlab.ablation.engine import run_study
+        from hybridlab.ablation.tables import markdown
+        from hybridlab.files import write_json
+
+        folder = self.folder / study.name
+        print(f"{study.question}\n{len(study.variants)} variants x {len(study.seeds)} seeds "
+              f"in {folder}", flush=True)
+        run_study(study, folder, None, self.workers, print_event, self.store)
+        command = f"hybridlab reproduce {self.lesson:02d}"
+        found = {
+            metric: analyse(folder, metric=metric, command=command) for metric in study.metrics
+        }
+        target = self.results / f"{study.name}.json"
+        record = {
+            "command": command,
+            "workers": self.workers,
+            "wall_seconds": _wall(folder),
+            "metrics": {metric: analysis.to_json() for metric, analysis in found.items()},
+            "also": {
+                reference: analyse(
+                    folder, reference, metric=study.metrics[0], command=command
+                ).to_json()
+                for reference in references
+            },
+        }
+        write_json(target, record, overwrite=True)
+        print(markdown(found[study.metrics[0]]))
+        print(f"figures written to {target}; a page of them: hybridlab report {folder}")
+
+
+def _wall(folder: Path) -> float:
+    """Seconds from the start of the first run to the end of the last, pauses included."""
+    from datetime import datetime
+
+    from hybridlab.ablation.state import load_results
+
+    manifests = [record.manifest() for record in load_results(folder)]
+    first = min(datetime.fromisoformat(each["started"]) for each in manifests)
+    last = max(datetime.fromisoformat(each["ended"]) for each in manifests)
+    return round((last - first).total_seconds(), 1)

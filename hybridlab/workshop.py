@@ -1,0 +1,403 @@
+"""The parts of one experiment on the small world, each made when it is first asked for.
+
+A part's key is a hash of all that it depends on: the parts it is made from, the settings it reads,
+the seed and the code. With a `store`, parts are kept on disk under their keys. Two experiments that
+differ in the fusion then share features, decoder and baselines, in one process or in many.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hybridlab.configs import DemoConfig
+from hybridlab.data.scenes import SPLITS, SceneDataset, label_matrix
+from hybridlab.data.world import WORLD, SceneConfig, with_article
+from hybridlab.decoder.cnn_rnn import LabelDecoder
+from hybridlab.encoders.base import freeze
+from hybridlab.encoders.clip import ClipEncoder, ImageFeatures, build_tiny_clip
+from hybridlab.encoders.cnn import CNNEncoder, build_cnn
+from hybridlab.encoders.zero_shot import global_scores, label_embeddings, patch_scores
+from hybridlab.fusion.views import view_of
+from hybridlab.model import HybridClassifier
+from hybridlab.part_keys import FEATURES, all_parts, part_key, short_hash
+from hybridlab.training.features import (
+    cached,
+    clip_features,
+    cnn_features,
+    feature_key,
+    peek,
+    scene_images,
+)
+from hybridlab.training.held import Held, seeded
+from hybridlab.training.loop import Report, silent
+from hybridlab.training.probe import train_linear
+from hybridlab.training.stages import (
+    DecodedSplit,
+    cross_fitted,
+    decode_all,
+    train_decoder,
+    train_fusion,
+    tune_vision,
+)
+
+Say = Callable[[str], None]
+BACKBONE = "efficientnet_lite0"
+Tensors = dict[str, Tensor]
+SECONDS = "seconds"  # a tensor that is kept with each part
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A hybrid after a phase, and its logits (N, L) on two splits."""
+
+    model: HybridClassifier
+    val: Tensor
+    test: Tensor
+
+
+class Workshop:
+    """Scenes, features, baselines, decoder, fusion and tuned model of one configuration.
+
+    Args:
+        config: sizes, epochs, rates, seed.
+        scenes: the dials of the world; the defaults with the configuration's seed when None.
+        cache: folder for the features of frozen encoders; None keeps them in memory only.
+        store: folder for everything that is trained; None trains anew each time.
+        say: called with one line at the start of each part that is made.
+        report: called after each training step.
+
+    Attributes:
+        splits: "train", "val" and "test" -> scenes.
+    """
+
+    def __init__(
+        self,
+        config: DemoConfig,
+        scenes: SceneConfig | None = None,
+        *,
+        cache: Path | None = None,
+        store: Path | None = None,
+        say: Say = lambda line: None,
+        report: Report = silent,
+    ):
+        self.config, self.cache, self.store = config, cache, store
+        self.say, self.report = say, report
+        self.scenes = scenes = scenes or SceneConfig(seed=config.seed)
+        sizes = (config.train, config.val, config.test)
+        self.splits = {
+            split: SceneDataset(size, split, scenes)
+            for split, size in zip(SPLITS, sizes, strict=True)
+        }
+        self._images: Tensors = {}
+        self._parts: dict[str, Tensors] = {}  # by key
+        self._keys: dict[str, str] = {}
+        self._on_the_way = 0.0
+
+    def variant(self, **changes: Any) -> Workshop:
+        """The same experiment with some settings changed; what they do not touch is shared.
+
+        Args:
+            changes: fields of the configuration that do not change the scenes.
+
+        Raises:
+            ValueError: a change of `train`, `val` or `test`, which would need other scenes.
+        """
+        if {"train", "val", "test"} & set(changes):
+            raise ValueError(f"{changes} would change the scenes; make a new Workshop")
+        other = Workshop(
+            replace(self.config, **changes), self.scenes, cache=self.cache, store=self.store,
+            say=self.say, report=self.report,
+        )
+        other._images, other._parts = self._images, self._parts
+        given = ["targets", "clip", "text_emb"]
+        if not {"cnn_size", "cnn_stage"} & set(changes):
+            given += ["cnn", "_whole_cnn"]
+        for name in given:
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
+        return other
+
+    # --- what is given --------------------------------------------------------------------------
+
+    @cached_property
+    def targets(self) -> Tensors:
+        """Split -> (N, L)."""
+        return {split: torch.from_numpy(label_matrix(data)) for split, data in self.splits.items()}
+
+    @cached_property
+    def cnn(self) -> CNNEncoder:
+        """The frozen CNN, up to the stage that the decoder reads."""
+        config = self.config
+        cnn = build_cnn(BACKBONE, image_size=config.cnn_size, stage=config.cnn_stage)
+        return freeze(cnn).to(memory_format=torch.channels_last)
+
+    @cached_property
+    def _whole_cnn(self) -> CNNEncoder:
+        cnn = build_cnn(BACKBONE, image_size=self.config.cnn_size)
+        return freeze(cnn).to(memory_format=torch.channels_last)
+
+    @cached_property
+    def clip(self) -> ClipEncoder:
+        """The frozen tiny CLIP."""
+        return _fresh_clip()
+
+    @cached_property
+    def text_emb(self) -> Tensor:
+        """(L, D_clip), the label texts."""
+        return label_embeddings(self.clip, [with_article(name) for name in WORLD])
+
+    # --- features -------------------------------------------------------------------------------
+
+    def cnn_features(self, split: str) -> Tensors:
+        """"tokens" (N, P, C) of the cut CNN, and "pooled" (N, C') of the whole one."""
+
+        def compute() -> Tensors:
+            self.say(f"encoding {len(self.splits[split])} {split} scenes with the frozen CNN")
+            rest = nn.Sequential(*list(self._whole_cnn.trunk)[len(self.cnn.trunk) :])
+            return cnn_features(self.cnn, self.images(split), rest)
+
+        return self._made(self.cache, f"cnn {split}", compute)
+
+    def clip_features(self, split: str) -> Tensors:
+        """"image_emb" (N, D) and "tokens" (N, P, D) of the frozen CLIP."""
+
+        def compute() -> Tensors:
+            self.say(f"encoding {len(self.splits[split])} {split} scenes with the frozen CLIP")
+            return clip_features(self.clip, self.images(split))
+
+        return self._made(self.cache, f"clip {split}", compute)
+
+    def images(self, split: str) -> Tensor:
+        """(N, 3, H, W) uint8, drawn when first asked for."""
+        if split not in self._images:
+            self._images[split] = scene_images(self.splits[split])[0]
+        return self._images[split]
+
+    # --- the single views -----------------------------------------------------------------------
+
+    def linear(self, view: str) -> Tensors:
+        """Logits "val" and "test" of a linear head on the frozen "cnn" or "clip"."""
+        features = {"cnn": self._pooled, "clip": self._embedded}[view]
+        name = {"cnn": "CNN", "clip": "CLIP"}[view]
+
+        def compute() -> Tensors:
+            seen = {split: features(split) for split in SPLITS}
+            self.say(f"baseline: a linear head on the frozen {name}")
+            held = Held((seen["val"],), self.targets["val"])
+            probe = train_linear(
+                f"linear {name}", seen["train"], self.targets["train"], held, self.config,
+                self.report,
+            )
+            with torch.no_grad():
+                return {split: probe(seen[split]) for split in ("val", "test")}
+
+        return self._made(self.store, f"linear {view}", compute)
+
+    def zero_shot(self, score: str) -> Tensors:
+        """Cosines "val" and "test" of CLIP with the label texts: "patch" or "global"."""
+        function = {"patch": patch_scores, "global": global_scores}[score]
+
+        def scores(split: str) -> Tensor:
+            seen = self.clip_features(split)
+            features = ImageFeatures(seen["image_emb"], seen["tokens"].float(), (0, 0))
+            return function(features, self.text_emb)
+
+        return {split: scores(split) for split in ("val", "test")}
+
+    @cached_property
+    def decoder(self) -> LabelDecoder:
+        """Phase 0: fitted on all training scenes; untrained where its view is "none"."""
+
+        def compute() -> Tensors:
+            train, val = self._tokens("train"), self._tokens("val")
+            self.say("phase 0: the CNN-RNN learns to write labels one by one")
+            held = Held((val,), self.targets["val"])
+            decoder = train_decoder(train, self.targets["train"], held, self.config, self.report)
+            return decoder.state_dict()
+
+        config = self.config
+        decoder = seeded(
+            config.seed,
+            lambda: LabelDecoder(self.cnn.channels, len(WORLD), dim=config.dim, dropout=0.3),
+        )
+        if config.view != "none":
+            decoder.load_state_dict(self._made(self.store, "decoder", compute))
+        return decoder.eval()
+
+    def decoded(self, split: str) -> DecodedSplit:
+        """Free-running decoding of a split by `decoder`."""
+        found = self._made(
+            self.store, f"decoded {split}",
+            lambda: decode_all(self.decoder, self._tokens(split))._asdict(),
+        )
+        return DecodedSplit(**found)
+
+    # --- the hybrid -----------------------------------------------------------------------------
+
+    def views(self, split: str) -> tuple[Tensor, Tensor]:
+        """What enters the fusion: the decoder's view and CLIP's (N, D_clip).
+
+        On the training split, evidence comes from decoders that have not seen the scene.
+        """
+        if self.config.view == "none":
+            return torch.zeros(len(self.splits[split]), len(WORLD)), self._embedded(split)
+        h_rnn, probs, _ = self.decoded(split)
+        if split == "train" and self.config.view == "evidence" and self.config.folds > 1:
+            probs = self._cross_fitted()
+        return view_of(self.config.view, h_rnn, probs), self._embedded(split)
+
+    def _cross_fitted(self) -> Tensor:
+        def compute() -> Tensors:
+            tokens, targets = self._tokens("train"), self.targets["train"]
+            self.say("cross-fitting: each part of the scenes is decoded by who has not seen it")
+            return {"probs": cross_fitted(tokens, targets, self.config, self.report)}
+
+        return self._made(self.store, "cross-fit", compute)["probs"]
+
+    @cached_property
+    def fused(self) -> Trained:
+        """Phase 1: fusion and heads on the two frozen views."""
+        model = self._new_model(self.clip)
+
+        def compute() -> Tensors:
+            views = {split: self.views(split) for split in SPLITS}
+            self.say(f"phase 1: fusion and heads; the decoder brings its {self.config.view}")
+            held = Held(views["val"], self.targets["val"])
+            train_fusion(
+                model, *views["train"], self.targets["train"], held, self.config, self.report
+            )
+            logits = {split: _logits(model, *views[split]) for split in ("val", "test")}
+            return {**logits, **_prefixed("joint.", model.joint_modules())}
+
+        made = self._made(self.store, "fusion", compute)
+        _load("joint.", made, model.joint_modules())
+        return Trained(model.eval(), made["val"], made["test"])
+
+    @cached_property
+    def tuned(self) -> Trained:
+        """Phase 2: CLIP's vision tower joins at a lower rate; without epochs, phase 1's model."""
+        if self.config.tune_epochs == 0:
+            return self.fused
+        clip = _fresh_clip()
+        model = self._new_model(clip)
+
+        def compute() -> Tensors:
+            model.joint_modules().load_state_dict(self.fused.model.joint_modules().state_dict())
+            h_rnn = {split: self.views(split)[0] for split in SPLITS}
+            images, targets = self.images("train"), self.targets
+            self.say("phase 2: CLIP's vision tower joins, at a lower rate")
+            held = Held((h_rnn["val"], self.images("val")), targets["val"])
+            tune_vision(
+                model, h_rnn["train"], images, targets["train"], held, self.config, self.report
+            )
+            logits = {
+                split: _logits(
+                    model, h_rnn[split], clip_features(clip, self.images(split))["image_emb"]
+                )
+                for split in ("val", "test")
+            }
+            return {**logits, **_prefixed("joint.", model.joint_modules()),
+                    **_prefixed("vision.", clip.vision)}
+
+        made = self._made(self.store, "tuned", compute)
+        _load("joint.", made, model.joint_modules())
+        _load("vision.", made, clip.vision)
+        return Trained(model.eval(), made["val"], made["test"])
+
+    # --- keys -----------------------------------------------------------------------------------
+
+    def key(self, part: str) -> str:
+        """The name of a part: a hash of all that it depends on."""
+        if part not in self._keys:
+            self._keys[part] = (
+                self._feature_key(*part.split(" ")) if part.startswith(FEATURES) and " " in part
+                else part_key(part, self.config, self.key)
+            )
+        return self._keys[part]
+
+    def _feature_key(self, kind: str, split: str) -> str:
+        data = self.splits[split]
+        if kind == "clip":
+            return feature_key(self.clip, data)
+        return short_hash(feature_key(self.cnn, data) + feature_key(self._whole_cnn, data))
+
+    def _made(
+        self, folder: Path | None, part: str, compute: Callable[[], Tensors]
+    ) -> Tensors:
+        """A part from memory, from disk, or made now. What it took to make, without the parts that
+        it asked for, is kept with it."""
+        key = self.key(part)
+        if key not in self._parts:
+            started, outer = time.perf_counter(), self._on_the_way
+            self._on_the_way = 0.0
+
+            def timed() -> Tensors:
+                made = compute()
+                own = time.perf_counter() - started - self._on_the_way
+                return {**made, SECONDS: torch.tensor([own])}
+
+            self._parts[key] = cached(folder, key, timed)
+            self._on_the_way = outer + time.perf_counter() - started
+        return {name: value for name, value in self._parts[key].items() if name != SECONDS}
+
+    def seconds(self, part: str) -> dict[str, float]:
+        """What a part and all that it is made from took to make, by part, whoever made them.
+
+        A part that was neither made here nor is in the store is left out.
+        """
+        costs = {}
+        for name in sorted(all_parts(part, self.config)):
+            folder = self.cache if name.startswith(FEATURES) else self.store
+            kept = self._parts.get(self.key(name)) or peek(folder, self.key(name), SECONDS)
+            if SECONDS in kept:
+                costs[name] = float(kept[SECONDS])
+        return costs
+
+    # --- shorthands -----------------------------------------------------------------------------
+
+    def _tokens(self, split: str) -> Tensor:
+        return self.cnn_features(split)["tokens"]
+
+    def _pooled(self, split: str) -> Tensor:
+        return self.cnn_features(split)["pooled"]
+
+    def _embedded(self, split: str) -> Tensor:
+        return self.clip_features(split)["image_emb"]
+
+    def _new_model(self, clip: ClipEncoder) -> HybridClassifier:
+        config = self.config
+        return seeded(
+            config.seed,
+            lambda: HybridClassifier(
+                self.cnn, self.decoder, clip, self.text_emb, dim=config.dim, fusion=config.fusion,
+                dropout=config.dropout, view=config.view,
+            ),
+        )
+
+
+def _fresh_clip() -> ClipEncoder:
+    return freeze(build_tiny_clip()).to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def _logits(model: HybridClassifier, h_rnn: Tensor, image_emb: Tensor) -> Tensor:
+    return model.eval().fuse(h_rnn, image_emb).logits
+
+
+def _prefixed(prefix: str, module: nn.Module) -> Tensors:
+    return {prefix + name: value for name, value in module.state_dict().items()}
+
+
+def _load(prefix: str, tensors: Tensors, module: nn.Module) -> None:
+    module.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in tensors.items()
+         if name.startswith(prefix)}
+    )

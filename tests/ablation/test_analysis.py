@@ -1,0 +1,435 @@
+"""An analysis finds what was planted, does not find what was not, and tells what it left out."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hybridlab.ablation.analysis import analyse
+from hybridlab.ablation.comparing import Difference, judge
+from hybridlab.ablation.errors import StudyFileError
+from hybridlab.ablation.findings import NOT_SHOWN, ONE_SEED, Analysis
+from hybridlab.ablation.measuring import measure_run
+from hybridlab.ablation.records import Predictions, RunRecord, measure
+from hybridlab.ablation.runs import METRICS, RunResult
+from hybridlab.ablation.state import load_results
+from hybridlab.ablation.study import Study
+from hybridlab.evaluation.bootstrap import resample_counts
+from hybridlab.evaluation.hierarchical import RunMetric, paired_hierarchical_bootstrap
+from hybridlab.evaluation.metrics import threshold_metrics
+from hybridlab.evaluation.power import minimum_detectable_difference, seeds_needed
+from hybridlab.files import write_json
+
+from .synthetic import MANIFEST, result, targets_of, write_folder
+
+R = 300
+
+
+def variant(strength, name, **others):
+    return lambda seed: result(strength, seed, name, **others)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three variants of five seeds: a reference, one as good, one much better."""
+    return write_folder(tmp_path_factory.mktemp("study") / "s", {
+        "plain": variant(0.8, "a"), "copy": variant(0.8, "a"), "strong": variant(2.2, "b"),
+    })
+
+
+@pytest.fixture(scope="module")
+def analysis(folder):
+    return analyse(folder, resamples=R)
+
+
+def test_a_variant_equal_to_the_reference_shows_no_difference(analysis):
+    other = analysis.row("copy").comparison
+    assert (other.value, other.low, other.high, other.p_holm, other.p_t) == (0, 0, 0, 1, 1)
+    assert other.verdict == NOT_SHOWN and other.words.startswith("no difference shown: +0.00")
+    assert math.isnan(other.effect) and other.seeds_needed is None
+
+
+def test_a_planted_difference_is_found_with_its_sign_and_turns_with_the_reference(folder, analysis):
+    other = analysis.row("strong").comparison
+    assert other.verdict == "better" and other.shown and 0 < other.low < other.value < other.high
+    turned = analyse(folder, reference="strong", resamples=R).row("plain").comparison
+    assert turned.verdict == "worse"
+    assert (turned.value, turned.effect) == pytest.approx((-other.value, -other.effect))
+    assert turned.per_seed == pytest.approx([-value for value in other.per_seed])
+    assert analysis.best == "strong"
+
+
+def test_figures_are_those_of_the_runs_and_of_the_bootstrap(folder, analysis):
+    records = load_results(folder)
+    by = {name: [r for r in records if r.variant == name] for name in ("plain", "strong")}
+    row = analysis.row("strong")
+    assert row.values == pytest.approx([r.metrics["mean_ap"] for r in by["strong"]])
+    assert row.mean == pytest.approx(np.mean(row.values))
+    assert 0 <= row.low < row.mean < row.high <= 1
+    runs = {name: [r.predictions()[:2] for r in found] for name, found in by.items()}
+    expected = paired_hierarchical_bootstrap(
+        runs["strong"], runs["plain"], targets_of(60), resamples=R
+    )["mean_ap"]
+    other = row.comparison
+    assert (other.value, other.low, other.high, other.p) == pytest.approx(expected[:4])
+    test = stats.ttest_rel(row.values, analysis.row("plain").values)
+    assert other.p_t == pytest.approx(test.pvalue)
+    assert other.p_t_holm == pytest.approx(min(1, 2 * test.pvalue))
+
+
+def test_runs_are_aligned_by_the_ids_of_their_samples(folder, tmp_path):
+    def shuffled(seed):
+        given = result(2.2, seed, "b")
+        order = np.random.default_rng(seed).permutation(60)
+        return RunResult(given.scores[order], given.decisions[order], given.targets[order],
+                         given.ids[order], 100, given.seconds)
+
+    other = write_folder(tmp_path / "s", {
+        "plain": variant(0.8, "a"), "copy": variant(0.8, "a"), "strong": shuffled,
+    })
+    one, two = (analyse(each, resamples=R).to_json()["rows"] for each in (folder, other))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: {"ids": r.ids + 1}, "different samples .1 ids only in the first, 1 only"),
+        (lambda r: {"targets": 1 - r.targets}, "different targets for the same samples"),
+    ],
+)
+def test_pairs_tested_on_something_else_are_refused(tmp_path, change, message):
+    def odd(seed):
+        given = result(1, seed)
+        parts = {"targets": given.targets, "ids": given.ids, **change(given)}
+        return RunResult(given.scores, given.decisions, **parts)
+
+    where = write_folder(tmp_path / "s", {"plain": variant(1, "a"), "odd": odd}, seeds=(3,))
+    with pytest.raises(ValueError, match=f"'plain' and 'odd' with seed 3.*{message}"):
+        analyse(where, resamples=R)
+
+
+def test_holm_is_that_of_the_definition(folder, tmp_path):
+    where = write_folder(tmp_path / "s", {
+        "plain": variant(0.8, "a"),
+        **{f"v{k}": variant(0.8 + 0.2 * k, f"v{k}") for k in range(1, 5)},
+    })
+    found = [row.comparison for row in analyse(where, resamples=R).compared()]
+    for raw, adjusted in (("p", "p_holm"), ("p_t", "p_t_holm")):
+        p = [getattr(each, raw) for each in found]
+        for each in found:
+            mine = getattr(each, raw)
+            # the largest of all smaller ones, each times the number of those not smaller
+            brute = max(
+                min(1, one * sum(q >= one for q in p)) for one in p if one <= mine
+            )
+            assert getattr(each, adjusted) == pytest.approx(brute)
+
+
+def test_power_is_that_of_the_t_test_where_samples_make_no_noise():
+    a = np.array([0.51, 0.55, 0.52, 0.58, 0.54])
+    b = np.array([0.50, 0.51, 0.52, 0.53, 0.50])
+    sides = [RunMetric(x, np.repeat(x[:, None], 200, axis=1)) for x in (a, b)]
+    (found,) = judge([Difference(tuple(range(5)), *sides)], "mean_ap")
+    sd = (a - b).std(ddof=1)
+    assert found.detectable == pytest.approx(minimum_detectable_difference(sd, 5, alpha=0.05))
+    assert found.seeds_needed == seeds_needed((a - b).mean(), sd)
+    d = (a - b).mean() / sd
+    assert found.effect == pytest.approx(d * math.gamma(2) / math.gamma(1.5) / math.sqrt(2))
+    noisy = [RunMetric(x, x[:, None] + np.random.default_rng(k).normal(0, 0.03, (1, 200)))
+             for k, x in enumerate((a, b))]
+    (more,) = judge([Difference(tuple(range(5)), *noisy)], "mean_ap")
+    assert more.detectable > found.detectable and more.seeds_needed is None
+
+
+def test_one_seed_gives_intervals_over_samples_and_no_claim(folder, tmp_path):
+    where = write_folder(
+        tmp_path / "s", {"plain": variant(0.5, "a"), "strong": variant(3.0, "b")}, seeds=(7,)
+    )
+    analysis = analyse(where, resamples=R)
+    other = analysis.row("strong").comparison
+    assert other.verdict == ONE_SEED and not other.shown and analysis.best is None
+    assert other.low > 0 and math.isnan(other.p_t) and math.isnan(other.detectable)
+    assert other.words.startswith("between these two trained models: +")
+    assert any(note.startswith("one seed: ") for note in analysis.notes)
+    assert not any("Wilcoxon" in note for note in analysis.notes)
+
+
+def test_one_variant_has_its_interval_and_nothing_to_compare(tmp_path):
+    analysis = analyse(write_folder(tmp_path / "s", {"only": variant(1, "a")}), resamples=R)
+    (row,) = analysis.rows
+    assert row.low < row.mean < row.high and row.comparison is None and analysis.best is None
+
+
+def test_runs_that_are_missing_failed_or_undefined_are_told_and_left_out_of_pairs(tmp_path):
+    def sometimes(seed):
+        given = result(2.2, seed, "b")
+        if seed != 3:
+            return given
+        # nothing annotated as present: mean_ap has no value
+        return RunResult(given.scores, given.decisions, given.targets, given.ids)
+
+    where = write_folder(
+        tmp_path / "s",
+        {"plain": variant(0.8, "a"), "gappy": sometimes, "broken": variant(1, "c")},
+        skip=[("gappy", 1)],
+        failed={("broken", seed): "cannot read /home/me/data/x.npz" for seed in range(5)},
+    )
+    analysis = analyse(where, resamples=R)
+    kinds = {(each.variant, each.seed): each.kind for each in analysis.troubles}
+    assert kinds == {
+        ("gappy", 1): "missing", **{("broken", seed): "failed" for seed in range(5)}
+    }
+    assert analysis.troubles[-1].why == "RuntimeError: cannot read .../x.npz"
+    row = analysis.row("gappy")
+    assert row.seeds == row.comparison.seeds == (0, 2, 3, 4) and len(row.comparison.per_seed) == 4
+    plain = dict(zip(range(5), analysis.row("plain").values, strict=True))
+    expected = [value - plain[seed] for seed, value in zip(row.seeds, row.values, strict=True)]
+    assert row.comparison.per_seed == pytest.approx(expected)
+    assert "'gappy' and the reference share only the seeds 0, 2, 3, 4" in analysis.notes
+    broken = analysis.row("broken")
+    assert math.isnan(broken.mean) and broken.comparison is None and broken.parameters is None
+
+
+def test_a_metric_without_a_value_is_told(tmp_path):
+    def empty(seed, strength=1.0):
+        given = result(strength, seed)
+        targets = given.targets * (seed != 2)
+        return RunResult(given.scores, given.decisions, targets, given.ids)
+
+    where = write_folder(
+        tmp_path / "s", {"plain": empty, "other": lambda seed: empty(seed, 2.0)}, seeds=range(4)
+    )
+    analysis = analyse(where, resamples=R)
+    assert [(each.variant, each.seed, each.kind) for each in analysis.troubles] == [
+        ("plain", 2, "undefined"), ("other", 2, "undefined")
+    ]
+    assert "mean_ap is not defined" in analysis.troubles[0].why
+    assert analysis.row("other").comparison.seeds == (0, 1, 3)
+    assert "each seed has test samples of its own" in analysis.notes
+    # exact match is defined there
+    assert analyse(where, metric="exact_match", resamples=R).row("other").seeds == (0, 1, 2, 3)
+
+
+def test_a_failed_reference_leaves_nothing_to_compare(tmp_path):
+    where = write_folder(
+        tmp_path / "s", {"plain": variant(1, "a"), "other": variant(1, "b")}, seeds=(0, 1),
+        failed={("plain", seed): "no" for seed in (0, 1)},
+    )
+    analysis = analyse(where, resamples=R)
+    assert analysis.compared() == [] and analysis.row("other").mean > 0
+    assert "the reference 'plain' has no run with a value: nothing is compared" in analysis.notes
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_on_resamples_is_that_of_repeated_samples(metric):
+    rng = np.random.default_rng(3)
+    targets = rng.choice(np.array([-1, 0, 0, 1], np.int8), size=(40, 3))
+    targets[5] = -1
+    scores = rng.normal(size=(40, 3)).round(1).astype(np.float32)
+    given = RunResult(scores, scores > 0.3, targets, np.arange(40))
+    found = measure_run(Predictions(*(getattr(given, name) for name in Predictions._fields)),
+                        metric, 20, 4)
+    assert found.whole == pytest.approx(measure(given)[0][metric])
+    for at, counts in enumerate(resample_counts(40, 20, 4)):
+        rows = np.repeat(np.arange(40), counts)
+        again = RunResult(scores[rows], given.decisions[rows], targets[rows], np.arange(len(rows)))
+        assert found.drawn[at] == pytest.approx(measure(again)[0][metric])
+
+
+def test_less_is_better_for_a_loss(folder):
+    analysis = analyse(folder, metric="hamming", resamples=R)
+    other = analysis.row("strong").comparison
+    assert other.value < 0 and other.verdict == "better" and analysis.best == "strong"
+    wrong = threshold_metrics(*load_results(folder)[0].predictions()[1:3]).hamming
+    assert analysis.row("plain").values[0] == pytest.approx(wrong)
+
+
+def test_cost_is_the_stages_and_gain_is_for_what_is_more(tmp_path):
+    cost = {"parameters": 2_000_100, "seconds": {"encode": 100.0, "train": 80.0}}
+    where = write_folder(tmp_path / "s", {
+        "plain": variant(0.8, "a"), "dear": variant(2.2, "b", **cost),
+        "cheap": variant(2.2, "c", parameters=50, seconds={}),
+    })
+    analysis = analyse(where, resamples=R)
+    dear, cheap = analysis.row("dear"), analysis.row("cheap")
+    assert (dear.parameters, dear.seconds) == (2_000_100, 180.0)
+    points = 100 * dear.comparison.value
+    assert dear.per_million_parameters == pytest.approx(points / 2)
+    assert dear.per_minute == pytest.approx(points / 2)
+    assert cheap.seconds == 61.0  # no stages: the wall clock
+    assert math.isnan(cheap.per_million_parameters)
+
+
+@pytest.fixture(scope="module")
+def factorial(tmp_path_factory):
+    """Two factors whose good levels help twice as much together, and a third that does nothing."""
+    study = Study.factorial(
+        "grid", "Do they need each other?", "some.where:run", {"a": 0, "b": "x", "c": 1},
+        {"a": [0, 1], "b": ["x", "y"], "c": [1, 2]}, range(4),
+    )
+
+    def run(name):
+        config = study.config(name)
+        strength = 0.4 + 0.5 * config["a"] * (1 + 3 * (config["b"] == "y"))
+        return lambda seed: result(strength, seed, name, samples=120, jitter=0.02)
+
+    folder = tmp_path_factory.mktemp("grid") / "s"
+    return write_folder(folder, {name: run(name) for name in study.variants}, study=study)
+
+
+def test_main_effects_and_interactions_are_those_of_the_cell_means(factorial):
+    analysis = analyse(factorial, resamples=R)
+    mean = {tuple(row.levels.values()): np.array(row.values) for row in analysis.rows}
+    main = {effect.factors[0]: effect for effect in analysis.main_effects}
+    assert main["a"].name == "a: 1 against 0"
+    expected = np.mean([mean["1", b, c] - mean["0", b, c] for b in "xy" for c in "12"], axis=0)
+    assert main["a"].comparison.per_seed == pytest.approx(expected)
+    assert main["a"].comparison.verdict == "better"
+    assert main["c"].comparison.verdict == NOT_SHOWN
+    both = {effect.factors: effect for effect in analysis.interactions}
+    assert set(both) == {("a", "b"), ("a", "c"), ("b", "c")}
+    expected = np.mean([
+        mean["1", "y", c] - mean["0", "y", c] - mean["1", "x", c] + mean["0", "x", c] for c in "12"
+    ], axis=0)
+    found = both["a", "b"].comparison
+    assert found.per_seed == pytest.approx(expected) and found.low > 0.05 and found.shown
+    assert both["a", "c"].comparison.verdict == NOT_SHOWN
+    cell = next(each for each in analysis.cells if each.levels == ("1", "y"))
+    assert cell.mean == pytest.approx(np.mean([mean["1", "y", c] for c in "12"]))
+    assert cell.low < cell.mean < cell.high
+
+
+def test_a_factorial_with_a_gap_says_so(factorial, tmp_path):
+    study = Study(**{k: v for k, v in json.loads((factorial / "study.json").read_text()).items()
+                     if k != "mixed_code"})
+    kept = {name: variant(1, name) for name in study.variants}
+    last = list(study.variants)[-1]
+    where = write_folder(tmp_path / "a", kept, study=study, skip=[(last, 2)])
+    analysis = analyse(where, resamples=R)
+    assert analysis.main_effects[0].comparison.seeds == (0, 1, 3)
+    assert any("rest on the seeds" in note for note in analysis.notes)
+    where = write_folder(tmp_path / "b", kept, study=study, skip=[(last, k) for k in range(4)])
+    analysis = analyse(where, resamples=R)
+    assert analysis.main_effects == () and len(analysis.compared()) == 6
+    assert any(note.startswith("no main effects") and last in note for note in analysis.notes)
+
+
+def test_json_is_strict_without_paths_and_comes_back_the_same(factorial, tmp_path):
+    analysis = analyse(factorial, resamples=R, command="hybridlab reproduce 3")
+    write_json(tmp_path / "a.json", analysis.to_json())
+    text = (tmp_path / "a.json").read_text()
+    assert str(factorial) not in text and "NaN" not in text
+    read = Analysis.from_json(json.loads(text))
+    assert repr(read) == repr(analysis)
+    for key in ("question", "seeds", "recipe", "device", "versions", "command", "commit"):
+        assert json.loads(text)[key], key
+    assert (read.device, read.commit, read.date) == ("cpu", "abc123", "2026-11-05")
+
+
+@pytest.mark.parametrize("data", [{}, {"format": "other"}, [], {"format": "hybridlab.analysis/1"}])
+def test_json_of_something_else_is_refused(data):
+    with pytest.raises(ValueError, match="record it again"):
+        Analysis.from_json(data)
+
+
+def test_runs_of_different_code_devices_and_versions_are_told(tmp_path):
+    where = write_folder(tmp_path / "s", {"plain": variant(1, "a"), "b": variant(1, "b")})
+    record = load_results(where)[0]
+    odd = {**MANIFEST, "versions": {"numpy": "2.2.0"}, "device": "H100", "code": {"a.py": "34"}}
+    (record.path / "manifest.json").write_text(json.dumps(odd))
+    records = [record, *load_results(where)]
+    analysis = analyse(records, resamples=R)
+    assert "runs were done on different devices: H100, cpu" in analysis.notes
+    assert "runs were done with different versions of numpy: 2.2.0, 2.1.0" in analysis.notes
+    assert "runs were done by different code: differences may come from it" in analysis.notes
+    assert analysis.study == "" and analysis.reference == "plain"
+    assert len(analyse(where, resamples=R).troubles) == 1  # that run's folder is no longer whole
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "accuracy"}, "metric is 'accuracy'; choose one of mean_ap, cp"),
+        ({"reference": "nobody"}, "reference is 'nobody', which is no variant"),
+        ({"resamples": 0}, "resamples is 0"),
+        ({"level": 95}, "level is 95"),
+    ],
+)
+def test_wrong_options_are_refused(folder, options, message):
+    with pytest.raises(ValueError, match=message):
+        analyse(folder, **options)
+
+
+def test_a_folder_without_a_study_or_without_runs_is_refused(tmp_path):
+    with pytest.raises(StudyFileError, match=r"study\.json is missing"):
+        analyse(tmp_path)
+    pairs = [(name, seed) for name in "ab" for seed in range(5)]
+    where = write_folder(tmp_path / "s", dict.fromkeys("ab"), skip=pairs)
+    with pytest.raises(ValueError, match="synthetic has no run that is done"):
+        analyse(where)
+    with pytest.raises(ValueError, match="twice"):
+        record = InMemory.of("a", 0, result(1, 0))
+        analyse([record, record])
+
+
+def test_too_few_resamples_for_many_variants_are_told(folder):
+    notes = analyse(folder, resamples=50).notes
+    assert any(note.startswith("50 resamples are too few for 2 comparisons") for note in notes)
+    told = next(note for note in analyse(folder, resamples=R).notes if "Wilcoxon" in note)
+    assert "with 5 paired seeds its smallest p is 0.0625, so it cannot reach 0.05" in told
+
+
+@dataclass(frozen=True)
+class InMemory(RunRecord):
+    """A record whose predictions were never on a disk."""
+
+    given: Predictions | None = None
+
+    @classmethod
+    def of(cls, name: str, seed: int, run: RunResult) -> InMemory:
+        given = Predictions(run.scores, run.decisions, run.targets, run.ids)
+        return cls(name, seed, {}, measure(run)[0], {}, 0, Path("nowhere"), {}, given)
+
+    def predictions(self) -> Predictions:
+        return self.given
+
+
+def test_false_alarms_are_few_where_there_is_no_difference_and_real_ones_are_found():
+    def study(number: int, gain: float, seeds: int) -> list[RunRecord]:
+        """A reference and three variants, of which `gain` sets only the last apart."""
+        rng = np.random.default_rng([11, number])
+        targets = (rng.random((50, 2)) < 0.4).astype(np.int8)
+        fixed = rng.normal(size=(50, 2))
+        records = []
+        for name, more in zip("abcd", (0, 0, 0, gain), strict=True):
+            for seed in range(seeds):
+                jitter = rng.normal(0, 0.3)  # what a seed does to all samples
+                scores = (1 + more + jitter) * targets + fixed + 0.5 * rng.normal(size=(50, 2))
+                records.append(InMemory.of(name, seed, RunResult(
+                    scores, scores > 0.5, targets, np.arange(50)
+                )))
+        return records
+
+    alarms = [
+        any(row.comparison.shown for row in analyse(study(at, 0.0, 4), resamples=200).compared())
+        for at in range(60)
+    ]
+    assert sum(alarms) <= 3  # 5 % of 60 studies; measured: 1 % of 200 with five seeds
+    found = [
+        analyse(study(at, 4.0, 5), resamples=1000).row("d").comparison.verdict for at in range(5)
+    ]
+    assert found.count("better") >= 4
+
+
+def test_order_of_rows_is_that_of_the_study(factorial):
+    rows = [row.name for row in analyse(factorial, resamples=10).rows]
+    assert rows == list(json.loads((factorial / "study.json").read_text())["variants"])
+    assert all(a != b for a, b in pairwise(rows))

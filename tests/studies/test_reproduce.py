@@ -1,0 +1,63 @@
+"""`hybridlab reproduce`: a lesson's studies are run, and their figures recorded."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import ModuleType
+
+import pytest
+
+from hybridlab import cli
+from hybridlab.ablation import Study
+from hybridlab.ablation.findings import Analysis
+from hybridlab.studies import reproduce
+from hybridlab.studies.small_world import RECIPE
+
+STUDY = Study(
+    name="tiny",
+    question="Is it recorded?",
+    run="hybridlab.studies.small_world:run",
+    recipe={**RECIPE, "train": 16, "val": 8, "test": 12, "cnn_size": 64, "linear_epochs": 1},
+    variants={"probe": {"method": "linear_clip"}, "words": {"method": "zero_shot_global"}},
+    reference="probe",
+    seeds=[0, 1],
+    metrics=("mean_ap", "of1"),
+)
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    module = ModuleType("a_recorded_study")
+    module.STUDY, module.ALSO_AGAINST = STUDY, ("words",)
+    monkeypatch.setitem(sys.modules, "a_recorded_study", module)
+    monkeypatch.setattr(reproduce, "RECORDED", {7: ("a_recorded_study",)})
+
+
+def test_figures_are_recorded_and_done_runs_are_not_run_again(recorded, tmp_path, capsys):
+    (tmp_path / "results").mkdir()
+    where = [f"--{name}={tmp_path / name}" for name in ("folder", "store", "results")]
+    assert cli.main(["reproduce", "07", "--workers", "1", *where]) == 0
+    record = json.loads((tmp_path / "results" / "tiny.json").read_text())
+    assert record["command"] == "hybridlab reproduce 07" and record["wall_seconds"] > 0
+    assert set(record["metrics"]) == {"mean_ap", "of1"}
+    found = Analysis.from_json(record["metrics"]["mean_ap"])
+    assert [row.name for row in found.rows] == ["probe", "words"] and found.seeds == (0, 1)
+    assert Analysis.from_json(record["also"]["words"]).reference == "words"
+    assert str(tmp_path) not in json.dumps(record)
+    assert "words" in capsys.readouterr().out
+    assert cli.main(["reproduce", "07", "--workers", "1", *where]) == 0
+    again = json.loads((tmp_path / "results" / "tiny.json").read_text())
+    assert again["metrics"] == record["metrics"] and again["wall_seconds"] == record["wall_seconds"]
+
+
+def test_a_missing_folder_of_results_is_told_before_the_work(recorded, tmp_path, capsys):
+    where = [f"--{name}={tmp_path / name}" for name in ("folder", "store", "results")]
+    assert cli.main(["reproduce", "07", *where]) == 2
+    assert "there is no folder" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_a_lesson_without_a_study_is_told(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["reproduce", "03"])
+    assert "lesson 03 has no recorded study; known ones: 00, 08" in capsys.readouterr().err

@@ -1,0 +1,162 @@
+"""Parts are made once, shared by what depends on the same things, and pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hybridlab import part_keys, workshop
+from hybridlab.configs import DemoConfig
+from hybridlab.part_keys import all_parts
+from hybridlab.workshop import Workshop
+
+CONFIG = replace(
+    DemoConfig.quick(), train=24, val=12, test=12, batch_size=8, decoder_epochs=1,
+    linear_epochs=1, fusion_epochs=1, cnn_size=64, dim=16,
+)
+PARTS = ("cnn train", "clip test", "linear cnn", "linear clip", "decoder", "decoded test",
+         "cross-fit", "fusion", "tuned")
+
+
+@pytest.fixture(scope="module")
+def shop() -> Workshop:
+    return Workshop(CONFIG)
+
+
+def changed(shop: Workshop, **changes: object) -> set[str]:
+    other = shop.variant(**changes)
+    return {part for part in PARTS if other.key(part) != shop.key(part)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"alpha": 2.0}, {"fusion", "tuned"}),
+        ({"view": "state"}, {"fusion", "tuned"}),
+        ({"tune_epochs": 3}, {"tuned"}),
+        ({"vision_lr": 1e-5}, {"tuned"}),
+        ({"folds": 3}, {"cross-fit", "fusion", "tuned"}),
+        ({"linear_epochs": 2}, {"linear cnn", "linear clip"}),
+        ({"resamples": 7}, set()),
+        ({"decoder_epochs": 2}, {"decoder", "decoded test", "cross-fit", "fusion", "tuned"}),
+        ({"cnn_stage": "stage4"}, set(PARTS) - {"clip test", "linear clip"}),
+        ({"seed": 5}, set(PARTS) - {"cnn train", "clip test"}),
+    ],
+)
+def test_a_setting_touches_what_depends_on_it_and_nothing_else(shop, changes, parts):
+    assert changed(shop, **changes) == parts
+
+
+def test_every_setting_of_the_configuration_is_some_parts_business(shop):
+    """A setting that no key reads would give one result for two configurations."""
+    read = {name for reads in part_keys.READS.values() for name in reads.settings}
+    elsewhere = {"train", "val", "test", "cnn_size", "cnn_stage"}  # in the features' keys
+    assert read | elsewhere | {"resamples"} == set(CONFIG.to_dict())
+
+
+def test_other_code_and_other_scenes_give_other_keys(shop, monkeypatch):
+    from hybridlab.data.world import SceneConfig
+
+    other = Workshop(CONFIG, SceneConfig(cooccurrence=0.1))
+    assert all(other.key(part) != shop.key(part) for part in PARTS)
+    monkeypatch.setattr(part_keys, "training_code", lambda: "edited")
+    edited = Workshop(CONFIG)
+    same = {part for part in PARTS if edited.key(part) == shop.key(part)}
+    assert same == {"cnn train", "clip test"}
+
+
+def test_changing_the_scenes_is_no_variant(shop):
+    with pytest.raises(ValueError, match="make a new Workshop"):
+        shop.variant(train=12)
+
+
+def test_from_the_store_comes_what_was_made_and_nothing_is_made_again(tmp_path, monkeypatch):
+    def build() -> Workshop:
+        return Workshop(CONFIG, cache=tmp_path, store=tmp_path)
+
+    first = build()
+    made = (first.tuned, first.linear("cnn"), first.decoded("test"), first.fused)
+    for name in ("train_fusion", "tune_vision", "train_decoder", "train_linear", "cross_fitted",
+                 "cnn_features", "clip_features", "scene_images"):
+        monkeypatch.setattr(workshop, name, None)  # would fail if called
+    second = build()
+    read = (second.tuned, second.linear("cnn"), second.decoded("test"), second.fused)
+    assert torch.equal(made[0].test, read[0].test) and torch.equal(made[0].val, read[0].val)
+    assert torch.equal(made[1]["test"], read[1]["test"])
+    assert torch.equal(made[2].chosen, read[2].chosen)
+    state, again = made[0].model.state_dict(), read[0].model.state_dict()
+    assert state.keys() == again.keys() and all(torch.equal(state[k], again[k]) for k in state)
+    assert not torch.equal(made[0].test, made[3].test)  # phase 2 did something
+    # what it took to make, not to read; and of every part on the way
+    assert second.seconds("tuned") == first.seconds("tuned")
+    assert set(first.seconds("tuned")) == all_parts("tuned", CONFIG)
+
+
+def test_a_part_costs_its_own_time_without_the_parts_it_asked_for(monkeypatch):
+    shop, clock = Workshop(CONFIG), [0.0]
+    monkeypatch.setattr(workshop.time, "perf_counter", lambda: clock[0])
+
+    def lasts(seconds: float, *asks: object) -> object:
+        def compute() -> dict[str, torch.Tensor]:
+            for ask in asks:
+                ask()
+            clock[0] += seconds
+            return {}
+
+        return compute
+
+    def inner(name: str, seconds: float) -> object:
+        return lambda: shop._made(None, name, lasts(seconds))
+
+    asked = inner("clip train", 2.0), inner("clip val", 3.0), inner("clip train", 2.0)
+    shop._made(None, "linear clip", lasts(5.0, *asked))
+    assert shop.seconds("linear clip") == {"clip train": 2.0, "clip val": 3.0, "linear clip": 5.0}
+    assert shop.variant(alpha=2.0).seconds("clip val") == {"clip val": 3.0}
+
+
+def test_a_cost_counts_what_the_method_needs_and_nothing_else(shop):
+    state = all_parts("fusion", shop.variant(view="state").config)
+    evidence = all_parts("fusion", shop.config)
+    alone = all_parts("fusion", shop.variant(view="none").config)
+    assert evidence - state == {"cross-fit"} and "decoder" in state
+    assert alone == {"fusion", "clip train", "clip val", "clip test"}
+
+
+def test_variants_share_and_the_order_of_asking_changes_nothing(shop):
+    alone = Workshop(CONFIG).variant(view="state").fused.test
+    shop.tuned  # noqa: B018 (tunes a CLIP of its own)
+    shared = shop.variant(view="state")
+    assert torch.equal(shared.fused.test, alone)
+    assert shared.clip is shop.clip and shared._parts is shop._parts
+    assert not any(p.requires_grad for p in shop.clip.parameters())
+
+
+def test_no_decoder_is_a_fusion_of_zeros(shop):
+    h_rnn, h_clip = shop.variant(view="none").views("train")
+    assert torch.equal(h_rnn, torch.zeros(24, 80)) and h_clip.shape == (24, 256)
+
+
+def test_the_training_views_are_cross_fitted_and_the_others_are_not(shop):
+    plain = shop.variant(folds=1)
+    assert not torch.equal(shop.views("train")[0], plain.views("train")[0])
+    assert torch.equal(shop.views("test")[0], plain.views("test")[0])
+
+
+def test_no_true_label_reaches_the_views(shop, monkeypatch):
+    """What enters the fusion is decoded free-running: with the decoders as they are, other targets
+    leave it as it was (TRAPS 6)."""
+    from hybridlab.training import stages
+
+    decoder = shop.decoder
+    monkeypatch.setattr(workshop, "train_decoder", lambda *arguments: decoder)
+    monkeypatch.setattr(stages, "train_decoder", lambda *arguments: decoder)
+    views = []
+    for turn in (False, True):
+        one = Workshop(CONFIG)
+        if turn:
+            one.targets = {split: rows.flip(0) for split, rows in shop.targets.items()}
+        views.append([one.views(split)[0] for split in ("train", "val", "test")])
+        assert torch.equal(one.targets["train"], shop.targets["train"]) != turn
+    assert all(torch.equal(a, b) for a, b in zip(*views, strict=True))
