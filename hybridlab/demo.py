@@ -28,6 +28,7 @@ ROWS = {
     "clip_zero_shot_global": "CLIP zero-shot, whole picture",
     "clip_zero_shot": "CLIP zero-shot, best patch",
     "linear_clip": "linear head on CLIP (0.5)",
+    "hybrid_clip_only": "CLIP alone in the fusion (0.5)",
     "hybrid_state": "hybrid, decoder's state (0.5)",
     "hybrid_phase1": "hybrid, CLIP frozen (0.5)",
     "hybrid": "hybrid (0.5)",
@@ -111,6 +112,8 @@ def run_demo(config: DemoConfig, runs: Path = Path("runs"), cache: Path | None =
 
 def check_room(config: DemoConfig, runs: Path, cache: Path | None) -> None:
     """Say where features are kept, and refuse to begin without room for all that is written."""
+    if runs.exists() and not runs.is_dir():
+        raise NotADirectoryError(f"{runs} is a file; name a folder for runs")
     needed = BUNDLE_BYTES
     if cache is not None:
         needed += CACHED_BYTES * (config.train + config.val + config.test)
@@ -138,8 +141,8 @@ def measure(built: Built, config: DemoConfig) -> dict[str, object]:
         rows[name] = row
     best = max(SINGLE_VIEWS, key=lambda name: _value(rows[name]["mean_ap"]))
 
-    def gain(name: str) -> dict[str, object]:
-        one, other = built.rows[name], built.rows[best]
+    def gain(name: str, over: str) -> dict[str, object]:
+        one, other = built.rows[name], built.rows[over]
         interval = paired_bootstrap(
             Predictions(one.scores, one.decisions),
             Predictions(other.scores, other.decisions),
@@ -155,8 +158,9 @@ def measure(built: Built, config: DemoConfig) -> dict[str, object]:
         "rows": rows,
         "best_single_view": best,
         "gain_over_best_single_view": {
-            name: gain(name) for name in ("hybrid_phase1", "hybrid_calibrated")
+            name: gain(name, best) for name in ("hybrid_phase1", "hybrid_calibrated")
         },
+        "gain_of_decoder": gain("hybrid_phase1", "hybrid_clip_only"),
         "decoder_of1": {"train": built.decoder_on_train, "test": rows["cnn_rnn"]["of1"]},
         "labels_without_positives_in_test": [WORLD.names[column] for column in absent],
         "labels_with_global_threshold": [
@@ -199,39 +203,69 @@ def _cell(row: dict, metric: str) -> str:
 
 
 def verdict(metrics: dict) -> str:
-    """What the figures allow to say about the hybrid and its best single view."""
+    """What the figures allow to say about the hybrid, its best single view, and its parts."""
+    config = metrics["config"]
     best = ROWS[metrics["best_single_view"]]
+    words = [
+        f"Against its best single view ({best}), paired on the same scenes, the hybrid with CLIP "
+        f"frozen {_compared(metrics['gain_over_best_single_view']['hybrid_phase1'])}"
+    ]
+    if config["tune_epochs"]:
+        words.append(
+            "; with CLIP tuned it "
+            f"{_compared(metrics['gain_over_best_single_view']['hybrid_calibrated'])}, a figure "
+            "that mixes fusion with tuning, for the single views rest on frozen encoders"
+        )
+    words.append(". ")
+    if "gain_of_decoder" in metrics:
+        words.append(
+            "What the decoder adds, with the fusion and all else the same: frozen, the hybrid "
+            f"{_compared(metrics['gain_of_decoder'], 'CLIP alone')}. "
+        )
     train, test = (100 * metrics["decoder_of1"][split] for split in ("train", "test"))
-    return (
-        f"Against its best single view ({best}), paired on the same scenes: with CLIP frozen the "
-        f"hybrid {_compared(metrics, 'hybrid_phase1')}; with CLIP tuned it "
-        f"{_compared(metrics, 'hybrid_calibrated')}, a figure that mixes fusion with tuning, for "
-        f"the single views rest on frozen encoders. The decoder's OF1 is {train:.0f} on the scenes "
-        f"that it learnt from and {test:.0f} on new ones; so the fusion learns from cross-fitted "
-        "opinions, except in the row on the decoder's state, which shows what it costs not to."
+    words.append(
+        f"The decoder's OF1 is {train:.0f} on the scenes that it learnt from and {test:.0f} on new "
+        "ones"
     )
+    if config["view"] == "evidence" and config["folds"] > 1:
+        words.append(
+            "; against such optimism the fusion learns from cross-fitted opinions. The row on the "
+            "decoder's state fuses its last hidden state instead, as the seed has it; states "
+            "cannot be cross-fitted"
+        )
+    return "".join([*words, "."])
 
 
-def _compared(metrics: dict, name: str) -> str:
-    gain = metrics["gain_over_best_single_view"][name]
+def _compared(gain: dict, other: str = "it") -> str:
     low, high = gain["mean_ap_ci"]
-    words = "beats it" if low > 0 else "falls short of it" if high < 0 else "shows no difference"
+    words = (
+        f"beats {other}" if low > 0 else f"falls short of {other}" if high < 0
+        else f"shows no difference to {other}"
+    )
     return f"{words} ({100 * gain['mean_ap']:+.1f} mAP [{100 * low:+.1f}, {100 * high:+.1f}])"
 
 
 INTERVALS = (
     "In brackets: 95 % bootstrap intervals over the test scenes, one seed of training. They are "
-    "corrected for the bias of resampling (copies of a scene push mAP up), so a value may lie near "
-    "an end."
+    "approximate, and corrected for the bias of resampling (copies of a scene push mAP up), so a "
+    "value may lie near an end or, with few scenes, beyond it."
 )
 THRESHOLDS = (
     "Thresholds: 0.5 where marked; zero-shot rows use one threshold, and the calibrated hybrid one "
-    "per label, both from validation scenes, on which the best epoch of each method was chosen too."
+    "per label, both from validation scenes, on which the best epoch of each method was chosen "
+    "too. Zero-shot here means that no labelled scene was used: this CLIP has read the name of "
+    "every emoji, and its card has the figures of 16 labels that it never saw in a composite."
+)
+FEW = 300  # test scenes below which a comparison is not worth reading
+TOO_FEW = (
+    "A run this small shows that every stage works, and nothing else: its figures mean nothing."
 )
 
 
 def _caption(metrics: dict) -> str:
-    parts = (INTERVALS, verdict(metrics), THRESHOLDS)
+    parts = [INTERVALS, verdict(metrics), THRESHOLDS]
+    if metrics["test_scenes"] < FEW:
+        parts = [TOO_FEW]
     return "\n" + "\n".join(textwrap.fill(part, 96) for part in parts)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from hybridlab.configs import DemoConfig
 from hybridlab.data.scenes import SPLITS
@@ -65,18 +66,23 @@ def all_parts(part: str, config: DemoConfig) -> set[str]:
     return found
 
 
-def part_key(part: str, config: DemoConfig, key_of: Callable[[str], str]) -> str:
+def part_key(
+    part: str, config: DemoConfig, key_of: Callable[[str], str], texts: str
+) -> str:
     """A hash of the parts and settings that a part reads, and of the code that trains.
 
     Args:
         part: "KIND" or "KIND WHICH", such as "linear cnn".
         key_of: the key of another part.
+        texts: a hash of the label texts, which the contrastive head compares with.
     """
     facts = {
         "part": part,
         "settings": {name: getattr(config, name) for name in READS[part.split(" ")[0]].settings},
         "from": [key_of(other) for other in parts_read(part, config)],
+        "texts": texts if part in ("fusion", "tuned") else "",
         "code": training_code(),
+        "torch": version("torch"),
     }
     return short_hash(json.dumps(facts, sort_keys=True))
 

@@ -74,6 +74,7 @@ def build_hybrid(
     rows["clip_zero_shot"] = zero_shot_row(shop, "patch")
     rows["clip_zero_shot_global"] = zero_shot_row(shop, "global")
     rows["linear_clip"] = linear_row(shop, "clip")
+    rows["hybrid_clip_only"] = at_half(shop.variant(view="none").fused.test)
     rows["hybrid_state"] = at_half(shop.variant(view="state").fused.test)
     rows["hybrid_phase1"] = at_half(shop.fused.test)
     tuned = shop.tuned

@@ -214,7 +214,7 @@ class Workshop:
 
     @cached_property
     def decoder(self) -> LabelDecoder:
-        """Phase 0: fitted on all training scenes; untrained where its view is "none"."""
+        """Phase 0: fitted on all training scenes."""
 
         def compute() -> Tensors:
             train, val = self._tokens("train"), self._tokens("val")
@@ -223,14 +223,16 @@ class Workshop:
             decoder = train_decoder(train, self.targets["train"], held, self.config, self.report)
             return decoder.state_dict()
 
+        decoder = self._untrained_decoder()
+        decoder.load_state_dict(self._made(self.store, "decoder", compute))
+        return decoder.eval()
+
+    def _untrained_decoder(self) -> LabelDecoder:
         config = self.config
-        decoder = seeded(
+        return seeded(
             config.seed,
             lambda: LabelDecoder(self.cnn.channels, len(WORLD), dim=config.dim, dropout=0.3),
         )
-        if config.view != "none":
-            decoder.load_state_dict(self._made(self.store, "decoder", compute))
-        return decoder.eval()
 
     def decoded(self, split: str) -> DecodedSplit:
         """Free-running decoding of a split by `decoder`."""
@@ -319,9 +321,13 @@ class Workshop:
         if part not in self._keys:
             self._keys[part] = (
                 self._feature_key(*part.split(" ")) if part.startswith(FEATURES) and " " in part
-                else part_key(part, self.config, self.key)
+                else part_key(part, self.config, self.key, self._texts)
             )
         return self._keys[part]
+
+    @cached_property
+    def _texts(self) -> str:
+        return short_hash(str(self.text_emb.tolist()))
 
     def _feature_key(self, kind: str, split: str) -> str:
         data = self.splits[split]
@@ -374,10 +380,12 @@ class Workshop:
 
     def _new_model(self, clip: ClipEncoder) -> HybridClassifier:
         config = self.config
+        # where nobody listens to the decoder, none is trained
+        decoder = self._untrained_decoder() if config.view == "none" else self.decoder
         return seeded(
             config.seed,
             lambda: HybridClassifier(
-                self.cnn, self.decoder, clip, self.text_emb, dim=config.dim, fusion=config.fusion,
+                self.cnn, decoder, clip, self.text_emb, dim=config.dim, fusion=config.fusion,
                 dropout=config.dropout, view=config.view,
             ),
         )

@@ -103,7 +103,7 @@ def fake_built(better: str, seed: int = 0) -> Built:
 
 @pytest.mark.parametrize(
     ("better", "words"),
-    [("hybrid", "frozen the hybrid beats it"), ("linear_clip", "falls short of it")],
+    [("hybrid", "with CLIP frozen beats it"), ("linear_clip", "falls short of it")],
 )
 def test_the_caption_follows_the_figures(better, words):
     config = replace(DemoConfig.quick(), resamples=100)
@@ -123,7 +123,38 @@ def test_equal_scores_show_no_difference():
     built = fake_built("nothing")
     same = {name: built.rows["linear_clip"] for name in built.rows}
     metrics = demo.measure(replace_rows(built, same), DemoConfig.quick())
-    assert demo.verdict(metrics).count("shows no difference") == 2
+    assert demo.verdict(metrics).count("shows no difference to it") == 2
+    assert "shows no difference to CLIP alone" in demo.verdict(metrics)
+
+
+@pytest.mark.parametrize(
+    ("changes", "absent"),
+    [
+        ({"tune_epochs": 0}, "with CLIP tuned"),
+        ({"folds": 1}, "cross-fitted"),
+        ({"view": "state"}, "cross-fitted"),
+        ({"view": "none"}, "cross-fitted"),
+    ],
+)
+def test_the_caption_speaks_of_what_was_done_only(changes, absent):
+    metrics = demo.measure(fake_built("hybrid"), replace(DemoConfig(), resamples=50))
+    assert absent in demo.verdict(metrics)
+    metrics["config"] = {**metrics["config"], **changes}
+    assert absent not in demo.verdict(metrics)
+
+
+def test_a_very_small_run_says_that_its_figures_mean_nothing():
+    metrics = demo.measure(fake_built("hybrid"), DemoConfig.quick())
+    assert demo.TOO_FEW in " ".join(demo.table(metrics).split())
+    assert "Against its best" not in demo.table(metrics)
+    assert "Against its best" in demo.table({**metrics, "test_scenes": 1000})
+
+
+def test_a_file_in_place_of_the_runs_folder_is_told_first(tmp_path, capsys):
+    (tmp_path / "runs").write_text("x")
+    with pytest.raises(NotADirectoryError, match="name a folder"):
+        demo.run_demo(DemoConfig.quick(), tmp_path / "runs", tmp_path / "runs" / ".cache")
+    assert capsys.readouterr().out == ""
 
 
 def replace_rows(built: Built, rows: dict[str, Scored]) -> Built:

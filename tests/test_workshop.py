@@ -138,6 +138,20 @@ def test_no_decoder_is_a_fusion_of_zeros(shop):
     assert torch.equal(h_rnn, torch.zeros(24, 80)) and h_clip.shape == (24, 256)
 
 
+def test_the_decoder_is_the_same_whatever_view_of_it_is_fused(shop):
+    """A store that several variants share must never hold an untrained decoder's labels."""
+    alone = Workshop(CONFIG).variant(view="none")
+    assert torch.equal(alone.decoded("test").probs, shop.decoded("test").probs)
+    assert alone.fused.model.decoder.n_labels == 80
+
+
+def test_other_label_texts_give_another_fusion(shop):
+    other = shop.variant()
+    other.text_emb = shop.text_emb.flip(0)
+    changed = {part for part in PARTS if other.key(part) != shop.key(part)}
+    assert changed == {"fusion", "tuned"}
+
+
 def test_the_training_views_are_cross_fitted_and_the_others_are_not(shop):
     plain = shop.variant(folds=1)
     assert not torch.equal(shop.views("train")[0], plain.views("train")[0])

@@ -26,6 +26,8 @@ def table(record: dict) -> str:
     lines = ["| on the same {:,} test scenes | mAP | CF1 | OF1 |".format(record["test_scenes"])]
     lines.append("|---|---|---|---|")
     for name, label in ROWS.items():
+        if name not in record["rows"]:
+            continue
         row = record["rows"][name]
         cells = []
         for metric in ("mean_ap", "cf1", "of1"):

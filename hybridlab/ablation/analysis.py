@@ -21,6 +21,8 @@ from hybridlab.ablation.definition import load_definition, read_definition
 from hybridlab.ablation.effects import Effects, factorial_effects, levels_of
 from hybridlab.ablation.findings import (
     BETTER,
+    LEAST_SECONDS,
+    LEAST_SHARE,
     LOWER_IS_BETTER,
     Analysis,
     Comparison,
@@ -34,6 +36,7 @@ from hybridlab.ablation.state import load_results, study_state
 from hybridlab.ablation.study import Study, level_name
 from hybridlab.evaluation.hierarchical import Estimate, RunMetric, hierarchical_interval
 
+LEAST_RESAMPLES = 100
 _NAN = math.nan
 
 
@@ -69,12 +72,13 @@ def analyse(
         resamples: of the bootstrap; more where many variants are compared (a note says when).
         level: of the intervals; tests are at 1 - level.
         seed: of the resampling: the same gives the same figures.
-        command: repeats the study, for reports; by default `hybridlab ablate` with its seeds.
+        command: repeats the study, for reports. A folder does not tell which file its study was
+            read from, so without it the report says in words what to run.
 
     Raises:
         StudyFileError: the folder holds no study.
         ValueError: no run at all, an unknown reference or metric, test samples that differ between
-            paired runs, or a bad `level` or `resamples`.
+            paired runs, a bad `level`, or fewer than `LEAST_RESAMPLES` resamples.
     """
     found = _from_folder(Path(source)) if isinstance(source, (str, os.PathLike)) else (
         _from_records(list(source))
@@ -93,6 +97,11 @@ def analyse(
         )
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; expected a share between 0 and 1, such as 0.95")
+    if resamples < LEAST_RESAMPLES:
+        raise ValueError(
+            f"resamples is {resamples}; an interval and a p-value need {LEAST_RESAMPLES} or more: "
+            "give 1000, and more where many variants are compared"
+        )
     measured = measure_runs(found.records, metric, resamples, seed)
     runs = {name: measured.runs.get(name, {}) for name in found.variants}
     rows = _rows(found, runs, reference, metric, level, seed)
@@ -133,7 +142,7 @@ def analyse(
         device=origin.device,
         commit=origin.commit,
         date=origin.date,
-        command=command if command is not None else _command(study),
+        command=command or "",
     )
 
 
@@ -212,19 +221,26 @@ def _row(
     mean = Estimate(_NAN, _NAN, _NAN, _NAN, 0)
     if seeds:
         mean = _mean(stacked(runs, seeds), metric, level, seed)
-    more_parameters = _NAN if None in (cost[0], base[0]) else (cost[0] or 0) - (base[0] or 0)
     gain = _NAN if comparison is None else 100 * comparison.value
     study = found.study
     return Row(
         name=name, mean=mean.value, low=mean.low, high=mean.high, seeds=tuple(seeds),
         values=tuple(runs[each].whole for each in seeds), parameters=cost[0], seconds=cost[1],
         comparison=comparison,
-        per_million_parameters=_per(gain, more_parameters / 1e6),
-        per_minute=_per(gain, (cost[1] - base[1]) / 60),
+        per_million_parameters=_per(gain, _more(cost[0], base[0]) / 1e6),
+        per_minute=_per(gain, _more(cost[1], base[1], LEAST_SECONDS) / 60),
         hypothesis=study.hypotheses.get(name, "") if study else "",
         changes=dict(study.variants[name]) if study else {},
         levels=levels_of(study, name) if study else {},
     )
+
+
+def _more(cost: float | None, base: float | None, least: float = 0.0) -> float:
+    """What a variant costs more than the reference; NaN where that is too little to divide by."""
+    if cost is None or base is None:
+        return _NAN
+    more = cost - base
+    return more if more >= max(least, LEAST_SHARE * base) else _NAN
 
 
 def _per(gain: float, more: float) -> float:
@@ -271,11 +287,3 @@ def _best(
         return None
     judged = judge(differences, metric, level, seed)
     return top if all(each.verdict == BETTER for each in judged) else None
-
-
-def _command(study: Study | None) -> str:
-    if study is None:
-        return ""
-    seeds = " ".join(map(str, study.seeds))
-    return f"hybridlab ablate STUDY --seeds {seeds}"
-

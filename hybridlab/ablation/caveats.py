@@ -53,6 +53,11 @@ def caveats(
             f"{measured.absent} of {measured.labels} labels have no positive among the test "
             "samples and are left out of means over labels"
         )
-    if not measured.shared:
+    if measured.shared and measured.samples:
+        notes.append(
+            "test samples are the same in all runs; intervals over samples speak of other samples "
+            "of the same kind"
+        )
+    elif not measured.shared:
         notes.append("each seed has test samples of its own")
     return notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybridlab.ablation.findings import NOT_SHOWN, ONE_SEED, Analysis, Row
+from hybridlab.ablation.findings import LARGEST, NOT_SHOWN, ONE_SEED, Analysis, Row
 from hybridlab.ablation.tables import signed
 
 
@@ -67,7 +67,9 @@ def _not_equal(analysis: Analysis, row: Row) -> str:
     other = row.comparison
     assert other is not None
     words = f"That “{row.name}” and “{analysis.reference}” are equal: no difference is shown"
-    if other.detectable > 0:  # not NaN
+    if other.detectable == LARGEST:
+        words += ", and none, however large, is likely to be shown with so few seeds"
+    elif other.detectable > 0:  # not NaN
         words += f", and one below {signed(other.detectable).lstrip('+')} points would often be "
         words += "missed"
     if other.seeds_needed is not None:

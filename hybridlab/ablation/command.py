@@ -5,7 +5,11 @@ Nothing heavy is imported up here, so that `hybridlab --help` answers at once.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,6 +52,10 @@ class Ablate:
             raise ValueError("give --dask or --slurm, not both")
 
     def run(self) -> int:
+        with stopped_by_sigterm():
+            return self._run()
+
+    def _run(self) -> int:
         from hybridlab.ablation.engine import run_study
         from hybridlab.ablation.errors import StudyIncompleteError
         from hybridlab.ablation.study import load_study
@@ -87,11 +95,35 @@ class Ablate:
         return 0
 
 
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """In this block SIGTERM (`kill PID`, a shutdown) stops as Ctrl-C does, and leaves no workers.
+
+    Does nothing in other threads than the main one, which alone hears signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        # None: set by other means than Python's, and cannot be put back
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
 def print_event(event: Event) -> None:
     """One line for an event that a reader at a terminal wants to see."""
     if event.kind in ("skipped", "submitted"):
         return
     count = f"[{event.done}/{event.total}]"
+    if event.run is None and event.kind != "stopped":
+        print(f"{count} {event.message}", flush=True)
+        return
     if event.run is None:
         print(f"{count} stopped; runs that are done are kept, and the same command goes on",
               flush=True)

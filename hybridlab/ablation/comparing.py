@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hybridlab.ablation.detecting import detectable_difference, resolved, seeds_for
 from hybridlab.ablation.findings import (
     BETTER,
+    LARGEST,
     LOWER_IS_BETTER,
     NOT_SHOWN,
     ONE_SEED,
@@ -28,13 +30,8 @@ from hybridlab.evaluation.significance import (
     cohens_d_paired,
     describe_difference,
     holm,
-    minimum_detectable_difference,
     paired_t,
-    paired_t_power,
 )
-
-POWER = 0.8
-_MOST_SEEDS = 1000
 
 
 class Difference(NamedTuple):
@@ -75,15 +72,14 @@ def _judged(
     each: Difference, estimate: Estimate, test: PairedT, p_holm: float, p_t_holm: float,
     metric: str, alpha: float, strictest: float,
 ) -> Comparison:
-    of_samples = _variance_of_samples(each)
-    detectable = math.nan
-    spread = math.sqrt(test.sd**2 + estimate.seeds * of_samples) if estimate.seeds > 1 else 0.0
-    if spread > 0:
-        detectable = minimum_detectable_difference(spread, estimate.seeds, POWER, strictest)
+    of_seeds, of_samples = test.sd**2, _variance_of_samples(each)
+    strictest = resolved(strictest, np.shape(each.a.drawn)[1])
+    detectable = detectable_difference(of_seeds, of_samples, estimate.seeds, strictest)
     verdict = _verdict(estimate, p_holm, metric, alpha)
-    words = describe_difference(
-        estimate, p_holm, alpha, detectable=None if math.isnan(detectable) else detectable
-    )
+    known = detectable < LARGEST  # False for NaN
+    words = describe_difference(estimate, p_holm, alpha, detectable=detectable if known else None)
+    if detectable == LARGEST and words.startswith(NOT_SHOWN):
+        words += "; none, however large, is likely to be shown with so few seeds"
     if verdict == ONE_SEED and not words.startswith(NOT_SHOWN):
         words = f"between these two trained models: {words}"
     return Comparison(
@@ -92,16 +88,21 @@ def _judged(
         p=estimate.p, p_holm=p_holm, t_low=test.low, t_high=test.high, p_t=test.p,
         p_t_holm=p_t_holm, effect=cohens_d_paired(each.a.whole, each.b.whole, hedges=True),
         detectable=detectable,
-        seeds_needed=_seeds_needed(estimate.value, test.sd, of_samples, strictest),
+        seeds_needed=seeds_for(estimate.value, of_seeds, of_samples, strictest),
         verdict=verdict, words=words,
     )
 
 
 def _variance_of_samples(each: Difference) -> float:
     """How much the difference varies with the test samples alone: no number of seeds helps."""
-    means = np.subtract(each.a.drawn, each.b.drawn).mean(axis=0)
+    a, b = (np.asarray(side.drawn, np.float64) for side in (each.a, each.b))
+    means = (a - b).mean(axis=0)
     known = means[~np.isnan(means)]
-    return float(known.var(ddof=1)) if known.size > 1 else 0.0
+    if known.size < 2:
+        return 0.0
+    # a difference that is the same in all resamples, but for the last bits of both sides
+    rounding = 64 * np.finfo(np.float64).eps * max(np.nanmax(np.abs(a)), np.nanmax(np.abs(b)))
+    return 0.0 if np.ptp(known) <= rounding else float(known.var(ddof=1))
 
 
 def _verdict(estimate: Estimate, p_holm: float, metric: str, alpha: float) -> str:
@@ -112,22 +113,3 @@ def _verdict(estimate: Estimate, p_holm: float, metric: str, alpha: float) -> st
     if not (estimate.low > 0 or estimate.high < 0) or not p_holm < alpha:
         return NOT_SHOWN
     return BETTER if (estimate.value > 0) != (metric in LOWER_IS_BETTER) else WORSE
-
-
-def _seeds_needed(value: float, sd: float, of_samples: float, alpha: float) -> int | None:
-    """The fewest seeds that show `value` with `POWER`, on a test set of the same size."""
-    if math.isnan(sd) or value == 0:
-        return None
-
-    def enough(seeds: int) -> bool:
-        spread = math.sqrt(sd**2 + seeds * of_samples)
-        # the slack keeps rounding from asking for one seed more
-        return paired_t_power(value, spread, seeds, alpha) >= POWER - 1e-9
-
-    if not enough(_MOST_SEEDS):
-        return None
-    low, high = 1, _MOST_SEEDS  # one is too few, the most are enough
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high

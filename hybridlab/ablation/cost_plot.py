@@ -24,7 +24,13 @@ from hybridlab.ablation.drawing import (
     point,
     title,
 )
-from hybridlab.ablation.findings import LOWER_IS_BETTER, Analysis, Row
+from hybridlab.ablation.findings import (
+    LEAST_SECONDS,
+    LEAST_SHARE,
+    LOWER_IS_BETTER,
+    Analysis,
+    Row,
+)
 from hybridlab.ablation.tables import count, duration
 
 
@@ -115,6 +121,12 @@ def _cost_panel(axes: Axes, analysis: Analysis, rows: Sequence[Row], kind: str) 
         # linear up to the smallest, so that a cost of 0 has its place
         axes.set_xscale("symlog", linthresh=min(some), linscale=0.6)
     axes.margins(x=0.12, y=0.12)
+    least = max(LEAST_SHARE * max(costs), LEAST_SECONDS if kind == "seconds" else 0.0)
+    if max(costs) - min(costs) < least:
+        # Ticks between costs that are the same but for noise would be read as differences.
+        middle = (max(costs) + min(costs)) / 2
+        reach = max(0.1 * middle, 2 * least, 1.0)
+        axes.set_xlim(max(middle - reach, -0.2 * reach), middle + reach)
     axes.set_xlabel(
         "trainable parameters" if kind == "parameters" else "seconds of all stages (median)",
         color=INK,

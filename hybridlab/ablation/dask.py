@@ -12,9 +12,10 @@ from hybridlab.ablation.errors import MissingExtraError
 class DaskPool(Executor):
     """Dask's workers as an executor; Dask itself does again what a lost worker held.
 
-    Every worker must see the study's folder at the same path and have the same code. Threads are
-    the workers' own affair: Dask gives each process one thread for arithmetic for each of its own
-    (`dask worker ADDRESS --nworkers 4 --nthreads 1` suits runs best).
+    Every worker must see the study's folder at the same path and have the same code. A process
+    does one run at a time, whatever threads Dask gave it, since two would draw from one generator;
+    the run has those threads for its arithmetic (`dask worker ADDRESS --nworkers 4 --nthreads 1`
+    makes four runs at a time).
     """
 
     kind = "dask"
@@ -26,6 +27,14 @@ class DaskPool(Executor):
         # Not pure: the same call in a later study is a new question to the disk. Retries are for
         # what breaks around a run; `execute` itself never raises.
         self._pool = client.get_executor(pure=False, retries=1)
+
+    @property
+    def threads(self) -> int:
+        """For arithmetic: Dask's threads of the worker that has fewest, or 1 before any is there.
+
+        The same for all workers, as sums in another order are other sums.
+        """
+        return max(1, min(self.client.nthreads().values(), default=1))
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """As `concurrent.futures.Executor.submit`."""

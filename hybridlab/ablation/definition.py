@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,41 @@ def read_definition(folder: Path) -> dict[str, Any] | None:
     Raises:
         StudyFileError: it is damaged.
     """
+    stored, why = definition_or_why(folder)
+    if why:
+        raise StudyFileError(
+            f"{folder / NAME} {why}; give `hybridlab ablate` the study once more: it keeps the "
+            "damaged file under another name and writes it anew; the runs stay"
+        )
+    return stored
+
+
+def definition_or_why(folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """study.json (None where there is none, or it is damaged), and what is wrong with it."""
     try:
         stored = json.loads((folder / NAME).read_text("utf-8"))
         Study(**_fields(stored))
+        mixed = stored.get("mixed_code", [])
+        if not all({"when", "runs", "files"} <= set(entry) for entry in mixed):
+            raise ValueError("an entry of mixed_code is not whole")
     except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise StudyFileError(
-            f"{folder / NAME} is damaged ({error}); delete it to have it written anew: the runs "
-            "beside it stay and are known by their keys"
-        ) from error
-    return stored
+        return None, ""
+    except IsADirectoryError:
+        return None, "is a folder"
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        return None, f"is damaged ({' '.join(str(error).split())})"
+    return stored, ""
+
+
+def set_aside(folder: Path) -> Path:
+    """Give a damaged study.json another name, that nothing has yet; the new path."""
+    number = 1
+    while True:
+        kept = folder / f"{NAME}.damaged{'' if number == 1 else f'-{number}'}"
+        if not os.path.lexists(kept):
+            (folder / NAME).rename(kept)
+            return kept
+        number += 1
 
 
 def load_definition(folder: str | Path) -> Study:

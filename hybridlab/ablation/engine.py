@@ -20,7 +20,7 @@ from hybridlab.ablation.errors import CodeMismatchError, StudyFolderError, Study
 from hybridlab.ablation.events import Event
 from hybridlab.ablation.executors import LostJobError, local_executor
 from hybridlab.ablation.fingerprint import code_fingerprint, git_facts
-from hybridlab.ablation.folder import prepare
+from hybridlab.ablation.folder import check_store, prepare
 from hybridlab.ablation.records import FAILURES, RUNS, check_run
 from hybridlab.ablation.report_failures import incomplete
 from hybridlab.ablation.state import Failure, StudyState, failure_record, study_state
@@ -36,11 +36,9 @@ PATIENCE = 30.0  # seconds that a task waits for another process before it makes
 def run_study(
     study: Study,
     folder: str | Path,
-    executor: Executor | None = None,
-    workers: int = 2,
+    executor: Executor | None = None, workers: int = 2,
     on_event: Callable[[Event], None] | None = None,
-    store: str | Path | None = None,
-    allow_mixed_code: bool = False,
+    store: str | Path | None = None, allow_mixed_code: bool = False,
 ) -> StudyState:
     """Do every run of a study that is not done in its folder.
 
@@ -55,7 +53,8 @@ def run_study(
         allow_mixed_code: go on where runs were done by other code; study.json records it.
 
     Returns:
-        the state at the end, complete.
+        the state at the end, complete; if it was before, with an event "other code" where runs
+        were done by other code (`folder.stale_runs` gives the differences).
 
     Raises:
         StudyIncompleteError: runs failed, or the executor gave up; all others are kept.
@@ -65,14 +64,16 @@ def run_study(
     """
     folder = Path(folder).absolute()
     code = code_fingerprint(str(study.run), study.file)
-    state = prepare(study, folder, code, allow_mixed_code)
+    state, notices = prepare(study, folder, code, allow_mixed_code)
     store = Path(store).absolute() if store is not None else folder.parent / ".cache"
     tell = on_event or (lambda event: None)
+    for kind, words in notices:
+        tell(Event(kind, len(state.done), state.total, message=words))
     for number, run in enumerate(state.done, 1):
         tell(Event("skipped", number, state.total, run))
     if state.complete:
         return state
-    store.mkdir(parents=True, exist_ok=True)
+    check_store(store)
     pool = executor if executor is not None else local_executor(workers)
     task = Task(
         spec=study.runs()[0].spec, file=study.file, folder=folder, store=store, code=code,

@@ -14,9 +14,10 @@ class Event:
     Attributes:
         kind: "skipped" (done before), "redone" (its folder was not whole), "submitted", "done",
             "failed", "retried" (its worker died), "undefined" (a metric that was asked for has no
-            value), or "stopped".
+            value), "stopped", "other code" (the study is complete, but runs were done by other
+            code than now), or "restored" (study.json was damaged and is written anew).
         done, total: runs of the study that count now, and all.
-        run: which run; None for "stopped".
+        run: which run; None for the last three kinds.
         message: in words, where there is more to say.
         seconds: the run took; 0 if it was not computed.
         metrics: of a run that is done.

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
 from hybridlab.ablation.worker import THREAD_VARIABLES
+
+_LOOK = 0.5  # seconds between two looks of a worker at who started it
 
 
 class LostJobError(RuntimeError):
@@ -58,7 +62,9 @@ class LocalPool(Executor):
         # loky would replace a worker whose memory has grown by 300 MB, which loading an encoder
         # does: the next run would wait for torch to be imported anew.
         env["LOKY_MAX_MEMORY_LEAK_SIZE"] = "1e15"
-        return loky.ProcessPoolExecutor(self.capacity, env=env, initializer=_ignore_interrupts)
+        return loky.ProcessPoolExecutor(
+            self.capacity, env=env, initializer=_begin, initargs=(os.getpid(),)
+        )
 
 
 def local_executor(workers: int = 2) -> LocalPool:
@@ -77,6 +83,21 @@ def threads_per_worker(workers: int) -> int:
     return max(1, loky.cpu_count() // workers)
 
 
-def _ignore_interrupts() -> None:
+def _begin(starter: int) -> None:
+    """What a worker does first; `starter` is the process that started it."""
     # Ctrl-C goes to all processes of a terminal; the one that started us decides what to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Linux could send a signal when the parent ends, but does so when the thread ends that
+    # started the worker, while its process lives on.
+    watch = threading.Thread(target=_end_with, args=(starter,), name="starter", daemon=True)
+    watch.start()
+
+
+def _end_with(starter: int) -> None:
+    """End this process, in the middle of what it does, once the one that started it is gone.
+
+    Killed, it could not tell; without it, a run would go on for hours and nobody would take it in.
+    """
+    while os.getppid() == starter:  # at once, if it is gone already
+        time.sleep(_LOOK)
+    os._exit(1)

@@ -22,6 +22,9 @@ LOWER_IS_BETTER = frozenset({"hamming"})
 BETTER, WORSE, NOT_SHOWN = "better", "worse", "no difference shown"
 ONE_SEED, UNDEFINED = "one seed only", "not defined"
 SHOWN = frozenset({BETTER, WORSE})
+# Less more than the reference costs is the clock's noise: no gain is divided by it.
+LEAST_SHARE, LEAST_SECONDS = 0.01, 0.5
+LARGEST = 1.0  # the largest difference of two metrics, as a share
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,13 @@ class Comparison:
             given; NaN with one seed.
         effect: d_z with Hedges' correction; NaN below three seeds.
         detectable: the true difference that such a study shows four times in five, with its number
-            of seeds and test samples, at the strictest step of Holm's correction; NaN with one
-            seed, and where the two sides are equal in every run.
+            of seeds and test samples, at the strictest step of Holm's correction, by the test that
+            judges (`hybridlab.ablation.detecting`). 1, the largest there is, says that none is
+            likely to be shown with so few seeds; NaN with one seed, and where the difference is
+            the same in every run and resample.
         seeds_needed: how many seeds show a true difference as large as `value` four times in five
-            on the same number of test samples; None if no number up to 1,000 does.
+            on the same number of test samples; None if no number up to 1,000 does, and
+            wherever `detectable` is NaN.
         verdict: "better", "worse", "no difference shown", "one seed only" or "not defined".
         words: the same as a sentence with its figures.
     """
@@ -81,8 +87,8 @@ class Row:
         seconds: median over seeds of the sum of the stages' seconds; NaN without a run.
         comparison: with the reference; None for the reference itself and where no seed is shared.
         per_million_parameters: points of difference for each million trainable parameters more
-            than the reference has; NaN unless the variant has more.
-        per_minute: the same for each minute more.
+            than the reference has; NaN unless the variant has at least 1 % more.
+        per_minute: the same for each minute more; NaN also below half a second more.
         hypothesis: what was expected.
         changes: what it changes in the recipe.
         levels: factor -> name of its level.
@@ -175,7 +181,7 @@ class Analysis:
         notes: what a reader must know besides.
         recipe: what all variants share.
         versions, device, commit, date: of the runs, as their manifests tell.
-        command: repeats the study.
+        command: repeats the study; empty where it is not known.
     """
 
     study: str

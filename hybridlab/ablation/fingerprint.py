@@ -4,6 +4,10 @@ Two machines, or two days, may have different code. A run's result depends on th
 function imports, directly or through others, so those are hashed, found by reading import
 statements (and texts such as "hybridlab.model", which are imported by name). What a run does not
 touch, a plot say, may change without making its result doubtful.
+
+All modules count that somebody may edit: ours and the user's own, beside the study file, on
+PYTHONPATH or installed as editable. Python's own and those in site-packages do not: the manifest
+has the versions of those that matter.
 """
 
 from __future__ import annotations
@@ -11,40 +15,51 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import re
 import subprocess
+import sysconfig
 from collections.abc import Iterator
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from hybridlab.ablation.study_file import STUDY_FILE
+from hybridlab.ablation.study_file import STUDY_FILE, load_file
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # Every run goes through it, whatever its function.
 _WORKER = "hybridlab.ablation.worker"
+# A version and tables of lazy names: no result depends on them, and a table is no sign of use.
+_LAZY = {PACKAGE / "__init__.py", PACKAGE / "ablation" / "__init__.py"}
 _LENGTH = 12
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+(:\w+)?")
+_INSTALLED = {"site-packages", "dist-packages"}
 
 
 def code_fingerprint(function: str, file: Path | None = None) -> dict[str, str]:
     """File -> first 12 hex digits of its SHA-256, for all code that a run function can reach.
 
-    Files are named from the folder of their top package: "hybridlab/model.py". Of a study file
-    only what its function uses counts, so that seeds and variants can be added to it. Files are
-    read once a process, as Python reads them: what changes later takes a new process to matter.
+    Files are named by their modules: "hybridlab/model.py". Of a study file only what its function
+    uses counts, so that seeds and variants can be added to it. Modules are read once a process, as
+    Python reads them: what changes later takes a new process to matter.
 
     Args:
         function: as `Study.run`.
         file: the study file, for a function that stands in it.
+
+    Raises:
+        StudyFileError: the study file cannot be loaded.
     """
     place, _, name = function.rpartition(":")
     if place != STUDY_FILE:
-        return dict(_reached((_WORKER, place), place.partition(".")[0]))
+        return dict(_reached((_WORKER, place), place.partition(".")[0], None))
     if file is None:
         raise ValueError(f"run is {function}, but no study file is known; use load_study(PATH)")
+    load_file(file)  # it may extend sys.path, without which its modules would not be found
     source = file.read_bytes().replace(b"\r\n", b"\n").decode("utf-8", errors="replace")
     used = reachable_source(source, name)
     imports = sorted(set(_imports(ast.parse(used), "", False)))
-    marks = dict(_reached((_WORKER, *imports), PACKAGE.name))
+    marks = dict(_reached((_WORKER, *imports), PACKAGE.name, file.parent))
     return {STUDY_FILE: hashlib.sha256(used.encode()).hexdigest()[:_LENGTH], **marks}
 
 
@@ -103,42 +118,50 @@ def _git(*arguments: str) -> str:
 
 
 @cache
-def _reached(starts: tuple[str, ...], package: str) -> tuple[tuple[str, str], ...]:
-    """(file, hash) of all modules of ours and of `package` that can be reached from these."""
-    found: dict[Path, bytes] = {}
+def _reached(
+    starts: tuple[str, ...], package: str, beside: Path | None
+) -> tuple[tuple[str, str], ...]:
+    """(file, hash) of all modules that can be reached from these and that somebody may edit.
+
+    Args:
+        package: one that counts wherever it is installed.
+        beside: a folder whose modules may be imported too.
+    """
+    found: dict[Path, tuple[str, bytes]] = {}
     waiting = list(starts)
     seen = set(waiting)
     texts: set[str] = set()
     while waiting:
-        module = waiting.pop()
-        if module.partition(".")[0] not in (PACKAGE.name, package):
-            continue
-        for path, owner in _files_of(module):
-            # The package's own __init__ is a version and a table of lazy names: no result depends
-            # on it, and the table is no sign of use.
-            if path in found or path == PACKAGE / "__init__.py":
+        for path, owner in _files_of(waiting.pop(), package, beside):
+            if path in found or path in _LAZY:
                 continue
-            found[path] = path.read_bytes().replace(b"\r\n", b"\n")
-            tree = ast.parse(found[path])
+            # by the module's name, not by its place, which is another on each machine
+            whole = path.name == "__init__.py"
+            shown = owner.replace(".", "/") + ("/__init__.py" if whole else ".py")
+            found[path] = shown, path.read_bytes().replace(b"\r\n", b"\n")
+            try:
+                tree = ast.parse(found[path][1])
+            except (SyntaxError, ValueError):
+                continue  # whoever imports it is told; what it imports cannot be known
             texts |= {n.value for n in ast.walk(tree)
                       if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-            for name in _imports(tree, owner, path.name == "__init__.py"):
+            for name in _imports(tree, owner, whole):
                 if name not in seen:
                     seen.add(name)
                     waiting.append(name)
     for folder in sorted((PACKAGE / "assets").glob("*/")):
         if folder.name in texts:  # weights that the reached code names
-            found |= {path: path.read_bytes() for path in folder.iterdir()
-                      if path.is_file() and path.suffix != ".md"}
+            found |= {path: (path.relative_to(PACKAGE.parent).as_posix(), path.read_bytes())
+                      for path in folder.iterdir() if path.is_file() and path.suffix != ".md"}
     marks = {
-        _shown(path): hashlib.sha256(content).hexdigest()[:_LENGTH]
-        for path, content in found.items()
+        shown: hashlib.sha256(content).hexdigest()[:_LENGTH] for shown, content in found.values()
     }
     return tuple(sorted(marks.items()))
 
 
 def _imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
     """Dotted names that a module imports, or may; `module` is its own name."""
+    by_text = {"hybridlab", module.partition(".")[0]}
     for node in _running(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -155,9 +178,11 @@ def _imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             if node.value.id == "hybridlab":
                 yield _lazy_home("hybridlab", node.attr) or f"hybridlab.{node.attr}"
-        elif isinstance(node, ast.Constant) and str(node.value).startswith("hybridlab."):
-            # a module or function given by name, for an import at run time
-            yield str(node.value).partition(":")[0]
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str)
+            and node.value.partition(".")[0] in by_text and _DOTTED.fullmatch(node.value[:300])
+        ):  # a module or function given by name, for an import at run time
+            yield node.value.partition(":")[0]
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
@@ -177,45 +202,52 @@ def _lazy_home(base: str, name: str) -> str | None:
     return hybridlab._HOME.get(name)
 
 
-def _files_of(module: str) -> Iterator[tuple[Path, str]]:
+def _files_of(module: str, package: str, beside: Path | None) -> Iterator[tuple[Path, str]]:
     """The module's file and those of its parent packages, each with its dotted name."""
-    folder = _top(module.partition(".")[0])
-    if folder is None:
-        return
-    place = folder.parent
-    names: list[str] = []
-    for part in module.split("."):
-        names.append(part)
-        place = place / part
-        for path in (place / "__init__.py", place.with_suffix(".py")):
-            if path.is_file():
-                yield path, ".".join(names)
+    top, *rest = module.split(".")
+    for place in _places(top, top in (PACKAGE.name, package), beside):
+        names = [top]
+        for part in ("", *rest):
+            if part:
+                names.append(part)
+                place = place / part
+            for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+                if path.is_file():
+                    yield path, ".".join(names)
 
 
 @cache
-def _top(name: str) -> Path | None:
-    """The folder (or the file without .py) of a top-level module."""
+def _places(name: str, installed_too: bool, beside: Path | None) -> tuple[Path, ...]:
+    """The folders (or the file without .py) of a top-level module, if somebody may edit it."""
     if name == PACKAGE.name:
-        return PACKAGE
+        return (PACKAGE,)
     try:
         spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return None
+        if spec is None and beside is not None:
+            spec = PathFinder.find_spec(name, [str(beside)])
+    except (ImportError, ValueError, AttributeError):
+        return ()
     if spec is None:
-        return None
-    if spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations)))
-    return Path(spec.origin).with_suffix("") if spec.origin else None
+        return ()
+    if spec.submodule_search_locations is not None:
+        places = [Path(each) for each in spec.submodule_search_locations]
+    elif spec.has_location and spec.origin is not None:
+        places = [Path(spec.origin).with_suffix("")]
+    else:
+        places = []  # built in
+    return tuple(place for place in places if installed_too or _is_editable(place))
 
 
-def _shown(path: Path) -> str:
-    """A path from the folder of its top package on, the same on every machine."""
-    if path.is_relative_to(PACKAGE):
-        return path.relative_to(PACKAGE.parent).as_posix()
-    top = path.parent
-    while (top / "__init__.py").is_file():
-        top = top.parent
-    return path.relative_to(top).as_posix()
+def _is_editable(place: Path) -> bool:
+    """Whether it is neither Python's own nor installed as a copy."""
+    if _INSTALLED & set(place.parts):
+        return False
+    return not any(place.resolve().is_relative_to(folder) for folder in _python_folders())
+
+
+@cache
+def _python_folders() -> tuple[Path, ...]:
+    return tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")})
 
 
 def _bound(node: ast.stmt) -> set[str]:

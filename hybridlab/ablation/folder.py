@@ -4,77 +4,214 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from filelock import Timeout
 
 from hybridlab.ablation.definition import (
+    NAME,
     check_definition,
+    definition_or_why,
     read_definition,
+    set_aside,
     write_definition,
 )
-from hybridlab.ablation.errors import CodeMismatchError, StudyFolderError
-from hybridlab.ablation.fingerprint import differences
-from hybridlab.ablation.records import FAILURES, RUNS
-from hybridlab.ablation.state import StudyState, codes_of, study_state
+from hybridlab.ablation.errors import CodeMismatchError, StudyChangedError, StudyFolderError
+from hybridlab.ablation.fingerprint import code_fingerprint, differences
+from hybridlab.ablation.records import FAILURES, RUNS, check_run
+from hybridlab.ablation.state import StudyState, codes_of, mixtures, study_state
 from hybridlab.ablation.study import Study
+from hybridlab.ablation.worker import lock_in
 from hybridlab.files import NotEnoughDiskError, free_space_check, write_text
 
 _SPARE = 50_000_000  # bytes that shall stay free besides the runs
 _GUESS = 1_000_000  # bytes of a run, before the first is done
 
 
+class Ready(NamedTuple):
+    """A folder that a study can go on in.
+
+    Attributes:
+        state: which runs are done, failed and missing.
+        notices: (kind of event, words) of what its user should know.
+    """
+
+    state: StudyState
+    notices: list[tuple[str, str]]
+
+
+class _Found(NamedTuple):
+    """What a look at the folder gave; `write` tells whether study.json must be written."""
+
+    state: StudyState
+    mixed: list[dict[str, Any]]
+    write: bool
+    damaged: str
+    notices: list[tuple[str, str]]
+
+
 def prepare(
     study: Study, folder: Path, code: dict[str, str], allow_mixed_code: bool = False
-) -> StudyState:
+) -> Ready:
     """Check that `study` can go on in `folder`, and make the folder ready for it.
 
-    Where every run is done and the definition is the same, nothing is written.
+    Where every run is done and the definition is the same, nothing is written. A study.json that
+    is damaged is kept under another name, and written anew if the runs agree with the study.
 
     Raises:
-        StudyFileError, StudyChangedError: as `read_definition` and `check_definition`.
+        StudyChangedError: as `check_definition`.
         CodeMismatchError: runs were done by other code, and `allow_mixed_code` is False.
         StudyFolderError: nothing can be written there.
         NotEnoughDiskError: there is no room for the runs.
     """
-    stored = read_definition(folder)
-    write = check_definition(study, stored, folder)
+    found = _look(study, folder, code, allow_mixed_code)
+    if found.write or not found.state.complete:
+        _probe(folder)
+        if not found.state.complete:
+            _check_room(found.state)
+    if found.write:
+        with _definition_lock(folder):
+            # Again, as somebody else may have written in between: what they added must stay.
+            found = _look(study, folder, code, allow_mixed_code)
+            if found.damaged:
+                kept = set_aside(folder)
+                found.notices.append(("restored", (
+                    f"{NAME} {found.damaged}; it is kept as {kept.name} and written anew, with "
+                    "what the runs tell"
+                )))
+            if found.write:
+                write_definition(study, folder, found.mixed)
+    return Ready(found.state, found.notices)
+
+
+def stale_runs(study: Study, folder: str | Path) -> list[str]:
+    """How the code of runs that are done differs from the code of now; empty if it does not.
+
+    Returns:
+        a line for each difference: "FILE (expected HASH, given HASH) in N runs", the file that
+        most runs differ in first.
+
+    Raises:
+        StudyFileError: the study file cannot be loaded.
+    """
     state = study_state(study, folder)
-    mixed = list(stored.get("mixed_code", [])) if stored else []
-    other = _other_code(state, code)
-    if other and not state.complete:
+    return _lines(_other_code(state, code_fingerprint(str(study.run), study.file))[0])
+
+
+def _look(study: Study, folder: Path, code: dict[str, str], allow_mixed_code: bool) -> _Found:
+    stored, damaged = definition_or_why(folder)
+    state = study_state(study, folder)
+    if stored is None:
+        # Never written, or lost: then the runs are what is left of it.
+        _check_strangers(study, folder)
+        write, mixed = True, mixtures(folder, state.done)
+    else:
+        write, mixed = check_definition(study, stored, folder), list(stored.get("mixed_code", []))
+    other, runs = _other_code(state, code)
+    notices = []
+    if other and state.complete:
+        notices.append(("other code", (
+            f"{runs} of {state.total} runs were done by other code than now: {_few(other)}. They "
+            "stay as they are; give a new folder to do them with the code of now"
+        )))
+    elif other:
         if not allow_mixed_code:
             raise CodeMismatchError(_told(other, folder))
         if not any(entry["files"] == sorted(other) for entry in mixed):
             when = datetime.now(UTC).isoformat(timespec="seconds")
-            mixed.append({"when": when, "runs": max(other.values()), "files": sorted(other)})
+            mixed.append({"when": when, "runs": runs, "files": sorted(other)})
             write = True
-    if write or not state.complete:
-        _probe(folder)
-        if not state.complete:
-            _check_room(state)
-    if write:
-        write_definition(study, folder, mixed)
-    return state
+    return _Found(state, mixed, write, damaged, notices)
 
 
-def _other_code(state: StudyState, code: dict[str, str]) -> Counter[str]:
-    """What differs from the code of today -> how many runs were done with it."""
+def _check_strangers(study: Study, folder: Path) -> None:
+    """Without study.json: every run that counts must be one of the study's."""
+    known = {run.key for run in study.runs()}
+    places = sorted((folder / RUNS).glob("[!.]*")) if (folder / RUNS).is_dir() else []
+    strange = [
+        path.name for path in places if path.name not in known and check_run(path).done is not None
+    ]
+    if strange:
+        raise StudyChangedError(
+            f"{folder} has no whole {NAME}, and {len(strange)} of its runs are not of this study "
+            f"({', '.join(strange[:3])}{', ...' if len(strange) > 3 else ''} in {RUNS}): its "
+            "recipe, a variant or its seeds have changed. The runs are kept as they are; give the "
+            "study as it was, or a new folder with --folder NAME"
+        )
+
+
+def _other_code(state: StudyState, code: dict[str, str]) -> tuple[Counter[str], int]:
+    """What differs from the code of now -> how many runs were done with it; and runs in all."""
     found: Counter[str] = Counter()
+    runs = 0
     for given in codes_of(state.folder, state.done).values():
-        found.update(differences(code, given))
-    return found
+        other = differences(code, given)
+        found.update(other)
+        runs += bool(other)
+    return found, runs
+
+
+def _lines(other: Counter[str]) -> list[str]:
+    return [f"{line} in {count} runs" for line, count in other.most_common()]
+
+
+def _few(other: Counter[str]) -> str:
+    more = f", and {len(other) - 5} more" if len(other) > 5 else ""
+    return f"{'; '.join(_lines(other)[:5])}{more}"
 
 
 def _told(other: Counter[str], folder: Path) -> str:
-    lines = [f"{line} in {count} runs" for line, count in other.most_common(5)]
-    more = f", and {len(other) - 5} more" if len(other) > 5 else ""
     return (
         f"runs in {folder} were done by other code than now, so they would not compare: "
-        f"{'; '.join(lines)}{more}. Give a new folder, go back to that code, or let them mix with "
+        f"{_few(other)}. Give a new folder, go back to that code, or let them mix with "
         "--allow-mixed-code, which is recorded"
     )
+
+
+@contextmanager
+def _definition_lock(folder: Path) -> Iterator[None]:
+    """Nobody else reads, merges and writes study.json meanwhile, where there are locks."""
+    lock = lock_in(folder, "definition")
+    try:
+        if lock is not None:
+            lock.acquire(timeout=30.0)
+    except Timeout as error:
+        raise StudyFolderError(
+            f"{folder} is held by another process that writes its {NAME}, for 30 seconds now; "
+            "try again, or end that process"
+        ) from error
+    except (OSError, NotImplementedError):
+        lock = None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def check_store(store: Path) -> None:
+    """Make the folder of the caches that runs share, and see that it can be written.
+
+    Raises:
+        StudyFolderError: it cannot.
+    """
+    probe = store / f".probe-{secrets.token_hex(4)}"
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        try:
+            probe.write_bytes(b"")
+        finally:
+            with suppress(OSError):
+                probe.unlink()
+    except OSError as error:
+        raise StudyFolderError(
+            f"cannot keep the caches that runs share in {store} ({error.strerror or error}); no "
+            "run was started: give a folder that can be written, with --store PATH"
+        ) from error
 
 
 def _probe(folder: Path) -> None:

@@ -24,9 +24,9 @@ table { border-collapse: collapse; font-size: .82rem; margin-bottom: 1.2rem;
 th, td { padding: .3rem .5rem; text-align: left; border-bottom: 1px solid #ccc;
   vertical-align: top; overflow-wrap: normal; }
 th { border-bottom: 2px solid #777; vertical-align: bottom; }
-.figures th:not(:first-child, :last-child), .figures td:not(:first-child, :last-child) {
-  text-align: right; }
-.figures td:not(:first-child, :last-child) { white-space: nowrap; }
+.figures th, .figures td { text-align: right; } .figures td { white-space: nowrap; }
+.figures th:first-child, .figures td:first-child { text-align: left; white-space: normal; }
+.verdict th:nth-child(2), .verdict td:nth-child(2) { text-align: left; white-space: normal; }
 .costs th:not(:first-child), .costs td:not(:first-child) { text-align: right; }
 td:first-child { min-width: 9rem; max-width: 20rem; overflow-wrap: anywhere; }
 caption { text-align: left; padding-bottom: .4rem; }
@@ -43,7 +43,7 @@ code, pre { font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
   body { color: #000; background: #fff; max-width: none; margin: 0; font-size: 11px; }
   table { font-size: 8px; } th, td { padding: .15rem .3rem; border-color: #999; }
   .scroll { overflow: visible; }
-  .figures td:not(:first-child, :last-child) { white-space: normal; }
+  .figures td { white-space: normal; }
   figure, tr { break-inside: avoid; }
   figcaption, .quiet { color: #333; } img { padding: 0; }
 }
@@ -93,7 +93,8 @@ def pairs(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def html_table(table: Table, caption: str, kind: str = "figures") -> str:
-    """A table with its caption; `kind` is "figures", "costs" or "words"."""
+    """A table with its caption; `kind` is "figures", "figures verdict" (in words, second),
+    "costs" or "words"."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
     body = []
     for at, row in enumerate(table.rows):

@@ -183,6 +183,8 @@ def check_run(path: Path, key: str | None = None) -> Checked:
             return Checked(None, "done.json does not name the files of a run")
     except FileNotFoundError:
         return Checked(None, "done.json is missing: the run was not finished")
+    except IsADirectoryError:
+        return Checked(None, "done.json is damaged: it is a folder")
     except (ValueError, KeyError, TypeError):
         return Checked(None, "done.json is cut short or damaged")
     for name, expected in files.items():

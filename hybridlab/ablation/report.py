@@ -119,10 +119,13 @@ def _found(analysis: Analysis, row: Row) -> str:
 
 def _figures(analysis: Analysis) -> Iterator[str]:
     yield heading("Figures")
+    found, tests = _halves(variants_table(analysis))
     yield html_table(
-        variants_table(analysis),
+        found,
         f"{analysis.metric_name} in percent. Bold: shown to be better than every other variant.",
+        "figures verdict",
     )
+    yield html_table(tests, "Tests, power and cost of the same variants")
     if not any(row.comparison is not None for row in analysis.rows):
         return
     share = f"{100 * analysis.level:g} %"
@@ -145,14 +148,16 @@ def _factors(analysis: Analysis) -> Iterator[str]:
     if analysis.main_effects:
         yield heading("Main effects")
         yield html_table(
-            effects_table(analysis, analysis.main_effects),
+            _effect_columns(effects_table(analysis, analysis.main_effects)),
             "Each level against the reference's, as a mean over all levels of the other factors",
+            "figures verdict",
         )
     if analysis.interactions:
         yield heading("Interactions")
         yield html_table(
-            effects_table(analysis, analysis.interactions),
+            _effect_columns(effects_table(analysis, analysis.interactions)),
             "A difference of differences: 0 where the effects of two factors add up",
+            "figures verdict",
         )
     known = {cell.factors for cell in analysis.cells}
     drawn = [pair for pair in combinations(analysis.factors, 2) if pair in known]
@@ -174,17 +179,38 @@ def _others(others: Sequence[Analysis]) -> Iterator[str]:
         "descriptions, and judge by the metric that was chosen beforehand."
     )
     for other in others:
-        yield html_table(_brief(variants_table(other)), f"{other.metric_name} in percent")
+        found, _ = _halves(variants_table(other))
+        yield html_table(found, f"{other.metric_name} in percent", "figures verdict")
         undefined = [each for each in other.troubles if each.kind == "undefined"]
         if undefined:
             yield listing(lost_runs(replace(other, troubles=tuple(undefined))), "warn")
 
 
-def _brief(table: Table) -> Table:
-    """The columns of figures and verdicts, without those about tests, power and cost."""
-    keep = [0, 1, 2, 3, len(table.header) - 1]
-    rows = [[row[at] for at in keep] for row in table.rows]
-    return Table([table.header[at] for at in keep], rows, table.bold)
+def _halves(table: Table) -> tuple[Table, Table]:
+    """The table of variants as two that fit a narrow window: what was found, and the rest.
+
+    The verdict comes second: a reader must not have to scroll for it.
+    """
+    def columns(*names: str) -> Table:
+        keep = [0, *(at for name in names for at, head in enumerate(table.header)
+                     if at and head.startswith(name))]
+        bold = {(row, keep.index(at)) for row, at in table.bold if at in keep}
+        rows = [[row[at] for at in keep] for row in table.rows]
+        return Table([table.header[at] for at in keep], rows, frozenset(bold))
+
+    measured = table.header[1]
+    return (
+        columns("verdict", measured, "difference to", "p (Holm)"),
+        columns("p of t-test", "d_z", "detectable", "seeds", "parameters", "time"),
+    )
+
+
+def _effect_columns(table: Table) -> Table:
+    """The verdict second, as with variants."""
+    def moved(row: list[str]) -> list[str]:
+        return [row[0], row[-1], *row[1:-1]]
+
+    return Table(moved(table.header), [moved(row) for row in table.rows])
 
 
 def _reading(analysis: Analysis) -> list[str]:
@@ -197,8 +223,9 @@ def _reading(analysis: Analysis) -> list[str]:
         f"{analysis.alpha:g}; it needs two seeds or more.",
         "d_z: the mean difference over its standard deviation over seeds, with Hedges' correction.",
         "detectable: the true difference, in points, that a study of this size shows four times in "
-        "five, at the strictest step of Holm's correction. seeds needed: to show a difference as "
-        "large as the one observed, on as many test samples.",
+        "five, by the test that judges and at the strictest step of Holm's correction; none: not "
+        "even 100 points, with so few seeds. seeds needed: to show a difference as large as the "
+        "one observed, on as many test samples.",
         "time: seconds of all stages added up, also of those that another run had computed; "
         "median over seeds.",
     ]
@@ -208,8 +235,13 @@ def _repeat(analysis: Analysis) -> Iterator[str]:
     yield heading("How to repeat it")
     if analysis.command:
         yield preformatted(analysis.command)
-        if "STUDY" in analysis.command:
-            yield paragraph("STUDY is the study's file or module.", "quiet")
+    else:
+        yield paragraph(
+            "The runs do not tell which file their study was read from. Give that file, or the "
+            "module that holds the study, to “hybridlab ablate”, with the seeds below, and name "
+            "the folder of the runs with “--folder”: what is done is then skipped. In another "
+            "folder, all is run anew."
+        )
     versions = ", ".join(f"{name} {found}" for name, found in analysis.versions.items())
     yield pairs([
         ("seeds", ", ".join(map(str, analysis.seeds))),

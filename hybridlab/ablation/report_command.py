@@ -5,6 +5,8 @@ Nothing heavy is imported up here, so that `hybridlab --help` answers at once.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 PAGE = "report.html"
+LEAST = 200
+_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,10 @@ class Report:
     """Of the bootstrap; more where many variants are compared."""
 
     def __post_init__(self) -> None:
-        if self.resamples < 1:
-            raise ValueError(f"resamples is {self.resamples}; give 1 or more (1000 is usual)")
+        if self.resamples < LEAST:
+            raise ValueError(
+                f"resamples is {self.resamples}; give {LEAST} or more (1000 is usual)"
+            )
 
     def run(self) -> int:
         from hybridlab.ablation.analysis import analyse
@@ -47,6 +53,9 @@ class Report:
 
         if self.out is not None and self.out.exists():
             raise FileExistsError(f"{self.out} exists and is kept; choose another name")
+        own = self.out is None and self.format == "html"
+        if own and self.folder.is_dir() and not os.access(self.folder, os.W_OK):
+            raise PermissionError(self._read_only())  # before the work, not after
         metrics = tuple(load_definition(self.folder).metrics)
         metric = self.metric or metrics[0]
         analysis = analyse(self.folder, self.reference, metric, self.resamples)
@@ -55,10 +64,14 @@ class Report:
                 analyse(self.folder, self.reference, each, self.resamples)
                 for each in metrics if each != metric
             ]
-            own = self.out is None
-            path = write_report(
-                analysis, self.out or self.folder / PAGE, others, overwrite=own
-            )
+            try:
+                path = write_report(
+                    analysis, self.out or self.folder / PAGE, others, overwrite=own
+                )
+            except OSError as error:
+                if own and error.errno in _READ_ONLY:
+                    raise PermissionError(self._read_only()) from error
+                raise
             print(f"the report is in {path}")
         else:
             text = as_format(analysis, self.format)
@@ -67,7 +80,16 @@ class Report:
                 print(f"the table is in {self.out}")
             else:
                 print(text, end="")
+        if self.format != "html":  # the page has them
+            for note in analysis.notes:
+                print(f"note: {note}", file=sys.stderr)
         if analysis.troubles:
             lost = "; ".join(lost_runs(analysis))
             print(f"runs that are not in the figures: {lost}", file=sys.stderr)
         return 0
+
+    def _read_only(self) -> str:
+        return (
+            f"{self.folder} cannot be written in, so the page has no place there; name another "
+            "with --out FILE.html"
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridlab.ablation.definition import load_definition
+from hybridlab.ablation.fingerprint import differences
 from hybridlab.ablation.records import FAILURES, RUNS, RunRecord, check_run, read_record
 from hybridlab.ablation.study import PlannedRun, Study
 
@@ -108,6 +109,28 @@ def codes_of(folder: Path, runs: tuple[PlannedRun, ...]) -> dict[str, dict[str, 
         manifest = json.loads((folder / RUNS / run.key / "manifest.json").read_text("utf-8"))
         codes[run.key] = manifest["code"]
     return codes
+
+
+def mixtures(folder: Path, runs: tuple[PlannedRun, ...]) -> list[dict[str, Any]]:
+    """What study.json would say under "mixed_code", as the runs' manifests tell it.
+
+    One entry for each code but that of the run that was begun last, which is the expected one.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        manifest = json.loads((folder / RUNS / run.key / "manifest.json").read_text("utf-8"))
+        groups.setdefault(json.dumps(manifest["code"], sort_keys=True), []).append(manifest)
+    if len(groups) < 2:
+        return []
+    begun = {code: max(str(each["started"]) for each in group) for code, group in groups.items()}
+    last = max(begun, key=lambda code: begun[code])
+    return [
+        {
+            "when": min(str(each["started"]) for each in groups[last]), "runs": len(group),
+            "files": sorted(differences(json.loads(last), json.loads(code))),
+        }
+        for code, group in groups.items() if code != last
+    ]
 
 
 def failure_record(failure: Failure, when: str, seconds: float) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from hybridlab.ablation.findings import BETTER, Analysis, Comparison, Effect, Row
+from hybridlab.ablation.escapes import latex_text, markdown_text
+from hybridlab.ablation.findings import BETTER, LARGEST, Analysis, Comparison, Effect, Row
 
 NOTHING = "–"
 FORMATS = ("markdown", "latex", "csv")
@@ -93,33 +94,38 @@ def latex(analysis: Analysis) -> str:
 
 
 def csv_table(analysis: Analysis) -> str:
-    """Variants as CSV for a spreadsheet: one number in a cell, NaN as an empty one.
+    """Variants and effects as CSV for a program or a spreadsheet: one number in a cell.
 
-    Metrics and differences are in percent with one decimal, times in seconds.
+    Numbers are as they were computed, in full: metrics and differences are shares (0.612, not
+    61.2), times seconds; NaN is an empty cell. `kind` is "variant", "main effect" or
+    "interaction". `seeds` are those of the mean, `paired_seeds` those of the difference;
+    `value_seed_K` and `difference_seed_K` are the figures of seed K.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([
-        "variant", "metric", "mean", "low", "high", "difference", "difference_low",
-        "difference_high", "p", "p_t", "d_z", "detectable", "seeds", "seeds_needed", "parameters",
-        "seconds", "verdict", *(f"seed_{seed}" for seed in analysis.seeds),
+        "kind", "name", "metric", "mean", "low", "high", *_CSV_COMPARED, "seeds", "parameters",
+        "seconds", "verdict", *(f"value_seed_{seed}" for seed in analysis.seeds),
+        *(f"difference_seed_{seed}" for seed in analysis.seeds),
     ])
     for row in analysis.rows:
-        other = row.comparison
         values = dict(zip(row.seeds, row.values, strict=True))
-        figures = [math.nan] * 7 if other is None else [
-            other.value, other.low, other.high, other.p_holm, other.p_t_holm, other.effect,
-            other.detectable,
-        ]
         writer.writerow([
-            row.name, analysis.metric, *map(_percent, (row.mean, row.low, row.high)),
-            *map(_percent, figures[:3]), *(_cell(value, ".3g") for value in figures[3:5]),
-            _cell(figures[5], ".2f"), _percent(figures[6]), len(row.seeds),
-            "" if other is None or other.seeds_needed is None else other.seeds_needed,
-            "" if row.parameters is None else row.parameters, _cell(row.seconds, ".1f"),
-            verdict(analysis, row),
-            *(_percent(values.get(seed, math.nan)) for seed in analysis.seeds),
+            "variant", row.name, analysis.metric, *map(_cell, (row.mean, row.low, row.high)),
+            *_csv_compared(row.comparison), _listed(row.seeds),
+            "" if row.parameters is None else row.parameters, _cell(row.seconds),
+            verdict(analysis, row), *(_cell(values.get(seed)) for seed in analysis.seeds),
+            *_csv_differences(analysis, row.comparison),
         ])
+    for kind, effects in (
+        ("main effect", analysis.main_effects), ("interaction", analysis.interactions)
+    ):
+        for effect in effects:
+            writer.writerow([
+                kind, effect.name, analysis.metric, "", "", "", *_csv_compared(effect.comparison),
+                "", "", "", _effect_verdict(effect), *[""] * len(analysis.seeds),
+                *_csv_differences(analysis, effect.comparison),
+            ])
     return out.getvalue()
 
 
@@ -174,8 +180,10 @@ def duration(seconds: float) -> str:
 
 
 def ratio(value: float) -> str:
-    """Points for each unit of cost, with three figures."""
-    return NOTHING if math.isnan(value) else f"{value:+.3g}"
+    """Points for each unit of cost, with three figures or all before the point."""
+    if math.isnan(value):
+        return NOTHING
+    return f"{value:+.3g}" if abs(value) < 999.5 else f"{value:+,.0f}"
 
 
 def verdict(analysis: Analysis, row: Row) -> str:
@@ -187,34 +195,13 @@ def verdict(analysis: Analysis, row: Row) -> str:
     return "no seed shared with the reference" if row.comparison is None else row.comparison.verdict
 
 
-def markdown_text(text: str) -> str:
-    """Text that Markdown, GitHub's and Jupyter's, shows as it is."""
-    for mark in "\\`*_|~$":
-        text = text.replace(mark, "\\" + mark)
-    text = re.sub(r"<(?=[A-Za-z/!?])", r"\<", text)  # a tag; "< 0.001" is none
-    text = re.sub(r"&(?=#?\w+;)", "&amp;", text)
-    return re.sub(r"\](?=[(\[:])", r"\]", text)  # a link; "[1.0, 2.0]" is none
-
-
-def latex_text(text: str) -> str:
-    """Text that LaTeX shows as it is, also at the start of a row of a table."""
-    written = "".join(_LATEX.get(letter, letter) for letter in text)
-    # after the \\ of the row before, these would be read as its arguments
-    return f"{{{written[0]}}}{written[1:]}" if written[:1] in ("[", "*") else written
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%",
-    "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": "$<$", ">": "$>$", "|": "$|$", '"': r"\symbol{34}", "–": "--", "×": r"$\times$",
-}
-
-
 def _compared(other: Comparison | None) -> list[str]:
     if other is None:
         return [NOTHING] * 5
     effect = NOTHING if math.isnan(other.effect) else f"{other.effect:+.2f}"
     detectable = NOTHING if math.isnan(other.detectable) else _of(other.detectable, "")
+    if other.detectable == LARGEST:
+        detectable = "none"
     return [
         interval(other.value, other.low, other.high, "+"), p_value(other.p_holm),
         p_value(other.p_t_holm), effect, detectable,
@@ -238,12 +225,35 @@ def _of(value: float, sign: str) -> str:
     return f"{0.0 if value == 0 else 100 * value:{sign if value else ''}.1f}"
 
 
-def _percent(value: float) -> str:
-    return _cell(100 * value, ".1f")
+_CSV_COMPARED = (
+    "difference", "difference_low", "difference_high", "p_raw", "p_holm", "t_low", "t_high",
+    "p_t_raw", "p_t_holm", "d_z", "detectable", "seeds_needed", "paired_seeds",
+)
 
 
-def _cell(value: float, form: str) -> str:
-    return "" if math.isnan(value) else format(value, form)
+def _csv_compared(other: Comparison | None) -> list[str]:
+    if other is None:
+        return [""] * len(_CSV_COMPARED)
+    return [
+        *map(_cell, (
+            other.value, other.low, other.high, other.p, other.p_holm, other.t_low, other.t_high,
+            other.p_t, other.p_t_holm, other.effect, other.detectable,
+        )),
+        "" if other.seeds_needed is None else str(other.seeds_needed), _listed(other.seeds),
+    ]
+
+
+def _csv_differences(analysis: Analysis, other: Comparison | None) -> list[str]:
+    known = {} if other is None else dict(zip(other.seeds, other.per_seed, strict=True))
+    return [_cell(known.get(seed)) for seed in analysis.seeds]
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return " ".join(map(str, seeds))
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else repr(float(value))
 
 
 def _all(analysis: Analysis, write: Callable[[Table], str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 import time
 import traceback
 from copy import deepcopy
@@ -31,6 +32,9 @@ _PACKAGES = (
     "hybridlab", "numpy", "scipy", "scikit-learn", "torch", "torchvision", "timm",
     "open_clip_torch", "torchmetrics",
 )
+# Runs seed and use what a process has once, such as torch's global generator and its threads: two
+# of them in two threads of a process, as a Dask worker has by default, would draw from each other.
+_one_at_a_time = threading.RLock()
 # What a full or read-only disk answers: the next run would meet the same.
 _NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -134,6 +138,11 @@ def limit_threads(threads: int) -> None:
 
 
 def _compute(task: Task) -> Outcome:
+    with _one_at_a_time:
+        return _computed(task)
+
+
+def _computed(task: Task) -> Outcome:
     started, clock = _now(), time.perf_counter()
     saving = False
     try:
@@ -184,14 +193,18 @@ def traceback_text(error: BaseException) -> str:
 
 
 def _lock(task: Task) -> FileLock | None:
-    folder = task.folder / LOCKS
+    return lock_in(task.folder, task.spec.key)
+
+
+def lock_in(folder: Path, name: str) -> FileLock | None:
+    """A lock among all processes that work in a study's folder; None if it cannot be made."""
     try:
-        folder.mkdir(exist_ok=True)
+        (folder / LOCKS).mkdir(exist_ok=True)
     except OSError:
         return None
     # The operating system's own lock: it goes with the process that held it, however that ended.
     # A lock made of a file's existence would outlive a killed worker.
-    return FileLock(folder / task.spec.key, fallback_to_soft=False)
+    return FileLock(folder / LOCKS / name, fallback_to_soft=False)
 
 
 def _manifest(task: Task, result: RunResult, started: str, seconds: float) -> dict[str, Any]:
@@ -229,4 +242,4 @@ def _versions() -> dict[str, str]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

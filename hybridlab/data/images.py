@@ -250,7 +250,7 @@ def _decode(path: str | os.PathLike[str], file: _StrictFile, max_pixels: int) ->
             raise ImageError(
                 path,
                 f"has {width} x {height} = {width * height:,} pixels, more than the "
-                f"{max_pixels:,} allowed; save it smaller or raise max_pixels",
+                f"{max_pixels:,} allowed; save it smaller",
             )
         # A whole JPEG or PNG is decoded before its last byte; reading on means rows are missing.
         file.strict = image.format in ("JPEG", "MPO", "PNG")

@@ -50,9 +50,9 @@ class Standardise(nn.Module):
 def evidence(probs: Tensor) -> Tensor:
     """The decoder's opinion of each label as log-odds: log(p / (1 - p)).
 
-    Unlike hidden states, the opinions of two decoders mean the same, column by column. That is what
-    allows cross-fitting: the fusion learns from decoders that have not seen the image, and meets
-    another decoder at the end (TRAPS 6).
+    Unlike hidden states, the opinions of two decoders speak of the same thing, column by column.
+    That is what allows cross-fitting: the fusion learns from decoders that have not seen the image,
+    and meets another decoder at the end (TRAPS 6).
 
     Args:
         probs: (B, L) in [0, 1], such as `Decoded.probs`.

@@ -18,4 +18,19 @@ STUDY = Study(
     variants=VIEWS.variants,
     reference="hybrid, frozen",
     seeds=range(5),
+    # Written after `views` was seen, and before this study was run.
+    hypotheses={
+        "linear head on the CNN": "Worse: ImageNet features alone know these drawings least.",
+        "CNN-RNN alone": "Worse, and by more than with 3,000 scenes: a decoder needs data.",
+        "CLIP zero-shot, whole picture": "Worse.",
+        "CLIP zero-shot, best patch": "No worse: words need no data, and here there are few.",
+        "linear head on CLIP": "Worse, but by less than with 3,000 scenes.",
+        "CLIP alone through the fusion, frozen": "Worse: the decoder adds even when data are few.",
+        "CLIP alone through the fusion, tuned": "Better: tuning adds more than a weak decoder.",
+        "hybrid, decoder's state, frozen": "Worse, as with 3,000 scenes.",
+        "hybrid without cross-fitting, frozen": "Worse: the fewer scenes, the better a decoder "
+        "knows them by heart.",
+        "hybrid without the contrastive loss, frozen": "No difference.",
+        "hybrid, tuned": "Better.",
+    },
 )

@@ -59,36 +59,57 @@ class Reproduce:
         return 0
 
     def _one(self, study: Study, references: Sequence[str]) -> None:
-        from hybridlab.ablation.analysis import analyse
-        from hybridlab.ablation.command import print_event
+        from hybridlab.ablation.command import print_event, stopped_by_sigterm
         from hybridlab.ablation.engine import run_study
-        from hybridlab.ablation.tables import markdown
-        from hybridlab.files import write_json
+        from hybridlab.ablation.errors import CodeMismatchError
+        from hybridlab.ablation.folder import stale_runs
 
         folder = self.folder / study.name
         print(f"{study.question}\n{len(study.variants)} variants x {len(study.seeds)} seeds "
               f"in {folder}", flush=True)
-        run_study(study, folder, None, self.workers, print_event, self.store)
+        if changed := stale_runs(study, folder):
+            raise CodeMismatchError(
+                f"runs in {folder} were done by other code, so they reproduce nothing: "
+                f"{'; '.join(changed)}; name a new folder with --folder"
+            )
+        with stopped_by_sigterm():
+            run_study(study, folder, None, self.workers, print_event, self.store)
         command = f"hybridlab reproduce {self.lesson:02d}"
-        found = {
-            metric: analyse(folder, metric=metric, command=command) for metric in study.metrics
-        }
-        target = self.results / f"{study.name}.json"
-        record = {
-            "command": command,
-            "workers": self.workers,
-            "wall_seconds": _wall(folder),
-            "metrics": {metric: analysis.to_json() for metric, analysis in found.items()},
-            "also": {
-                reference: analyse(
-                    folder, reference, metric=study.metrics[0], command=command
-                ).to_json()
-                for reference in references
-            },
-        }
-        write_json(target, record, overwrite=True)
-        print(markdown(found[study.metrics[0]]))
+        target = record(study, folder, self.results, command, self.workers, references)
         print(f"figures written to {target}; a page of them: hybridlab report {folder}")
+
+
+def record(
+    study: Study, folder: Path, results: Path, command: str, workers: int,
+    references: Sequence[str] = (),
+) -> Path:
+    """Analyse a study that is done, print its table, and write RESULTS/STUDY.json.
+
+    Args:
+        command: repeats the study.
+        workers: processes that did the runs.
+        references: variants that the first metric is compared with besides the study's own.
+    """
+    from hybridlab.ablation.analysis import analyse
+    from hybridlab.ablation.tables import markdown
+    from hybridlab.files import write_json
+
+    found = {metric: analyse(folder, metric=metric, command=command) for metric in study.metrics}
+    first = study.metrics[0]
+    also = {
+        reference: analyse(folder, reference, metric=first, command=command).to_json()
+        for reference in references
+    }
+    figures = {metric: analysis.to_json() for metric, analysis in found.items()}
+    target = results / f"{study.name}.json"
+    write_json(
+        target,
+        {"command": command, "workers": workers, "wall_seconds": _wall(folder),
+         "metrics": figures, "also": also},
+        overwrite=True,
+    )
+    print(markdown(found[first]))
+    return target
 
 
 def _wall(folder: Path) -> float:

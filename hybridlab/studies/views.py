@@ -38,5 +38,6 @@ STUDY = Study(
     },
 )
 
-# Tuned against tuned: what of the gain is fusion, and what is tuning.
-ALSO_AGAINST = ("CLIP alone through the fusion, tuned",)
+# Tuned against tuned: what of the gain is fusion, and what is tuning. And what each part of the
+# frozen hybrid is worth by itself.
+ALSO_AGAINST = ("CLIP alone through the fusion, tuned", "hybrid, frozen")

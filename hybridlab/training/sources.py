@@ -7,11 +7,12 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
-# What a trained part depends on. Drawing and encoding have marks of their own: the version of the
-# drawing code, and hashes of weights and preprocessing.
+# What a trained part depends on, the metric by which its best epoch is chosen among it. Drawing and
+# encoding have marks of their own: the version of the drawing code, and hashes of weights and
+# preprocessing.
 TRAINED_BY = (
     "decoder", "fusion", "training", "heads.py", "losses.py", "model.py", "part_keys.py",
-    "workshop.py",
+    "workshop.py", "evaluation/average_precision.py", "evaluation/inputs.py",
 )
 
 

@@ -109,7 +109,7 @@ def labelled(scene: int) -> object:
     )
 
 
-explore(labelled, scene=range(len(scenes)))
+explore(labelled, scene=range(count, len(scenes)))
 
 # %% [markdown]
 # ## 3 · The small world
@@ -188,7 +188,7 @@ from hybridlab.viz.words import word_figure, word_scores
 
 words = [
     *(with_article(label) for label in scenes.vocabulary.decode(scene.targets)),
-    "a vehicle", "an animal", "a musical instrument", "food", "a pizza", "a smiling face",
+    "a vehicle", "a musical instrument", "a tool", "a pizza", "a smiling face",
 ]
 
 clip = build_clip("tiny")
@@ -201,9 +201,11 @@ show(
 
 # %% [markdown]
 # These numbers are similarities, not probabilities: they need not add up to 1, and several words
-# may fit at once. This CLIP has read the names of emoji and little else, so "food" or "a vehicle"
-# are hardly words to it: look at their bars, on a scene that shows neither. Lesson 03 trains such a
-# model, and lesson 04 asks what words alone can do.
+# may fit at once. This CLIP has read the names of emoji and little else, so "a vehicle" or "a
+# musical instrument" are hardly words to it: look at their bars, on a scene that shows neither. And
+# look at the labels that the hybrid missed: some fit a patch well. Of CLIP, the hybrid sees one
+# vector for the whole picture, in which small things drown. Lesson 03 trains such a model, and
+# lesson 04 asks what words alone can do.
 
 # %% [markdown]
 # ## 5 · The map of the course
@@ -260,9 +262,9 @@ Markdown("\n".join([*head, *rows]))
 #
 # <details><summary>Answer</summary>
 #
-# The decoder. It can use the labels that it has already written to guess the next ones, and with
-# the dial at 0 they say nothing about each other. CLIP looks at the picture only. How much each
-# view loses is something to measure, not to believe: lesson 02 turns the dial.
+# One would expect the decoder. It can use the labels that it has already written to guess the next
+# ones, and with the dial at 0 they say nothing about each other. CLIP looks at the picture only.
+# How much each view loses is something to measure, not to believe: lesson 02 turns the dial.
 #
 # </details>
 #

@@ -14,15 +14,20 @@ from scipy import stats
 
 from hybridlab.ablation.analysis import analyse
 from hybridlab.ablation.comparing import Difference, judge
+from hybridlab.ablation.detecting import resolved
 from hybridlab.ablation.errors import StudyFileError
-from hybridlab.ablation.findings import NOT_SHOWN, ONE_SEED, Analysis
+from hybridlab.ablation.findings import LARGEST, NOT_SHOWN, ONE_SEED, Analysis
 from hybridlab.ablation.measuring import measure_run
 from hybridlab.ablation.records import Predictions, RunRecord, measure
 from hybridlab.ablation.runs import METRICS, RunResult
 from hybridlab.ablation.state import load_results
 from hybridlab.ablation.study import Study
 from hybridlab.evaluation.bootstrap import resample_counts
-from hybridlab.evaluation.hierarchical import RunMetric, paired_hierarchical_bootstrap
+from hybridlab.evaluation.hierarchical import (
+    RunMetric,
+    hierarchical_interval,
+    paired_hierarchical_bootstrap,
+)
 from hybridlab.evaluation.metrics import threshold_metrics
 from hybridlab.evaluation.power import minimum_detectable_difference, seeds_needed
 from hybridlab.files import write_json
@@ -138,15 +143,72 @@ def test_power_is_that_of_the_t_test_where_samples_make_no_noise():
     b = np.array([0.50, 0.51, 0.52, 0.53, 0.50])
     sides = [RunMetric(x, np.repeat(x[:, None], 200, axis=1)) for x in (a, b)]
     (found,) = judge([Difference(tuple(range(5)), *sides)], "mean_ap")
-    sd = (a - b).std(ddof=1)
-    assert found.detectable == pytest.approx(minimum_detectable_difference(sd, 5, alpha=0.05))
-    assert found.seeds_needed == seeds_needed((a - b).mean(), sd)
+    sd, alpha = (a - b).std(ddof=1), resolved(0.05, 200)
+    assert found.detectable == pytest.approx(
+        minimum_detectable_difference(sd, 5, alpha=alpha), rel=1e-5
+    )
+    assert found.seeds_needed == seeds_needed((a - b).mean(), sd, alpha=alpha)
     d = (a - b).mean() / sd
     assert found.effect == pytest.approx(d * math.gamma(2) / math.gamma(1.5) / math.sqrt(2))
     noisy = [RunMetric(x, x[:, None] + np.random.default_rng(k).normal(0, 0.03, (1, 200)))
              for k, x in enumerate((a, b))]
     (more,) = judge([Difference(tuple(range(5)), *noisy)], "mean_ap")
     assert more.detectable > found.detectable and more.seeds_needed is None
+
+
+@pytest.mark.parametrize(("seeds", "tests"), [(5, 1), (5, 11), (3, 11)])
+@pytest.mark.parametrize("ratio", [0.2, 1.0])
+def test_the_detectable_difference_is_shown_four_times_in_five(seeds, tests, ratio):
+    of_samples, resamples, alpha = 0.01, 1000, 0.05 / tests
+    of_seeds = ratio * of_samples
+
+    def judged(difference: float):
+        """Of a study whose variances are just those that its data come from."""
+        found = difference + of_seeds * stats.zscore(np.arange(seeds), ddof=1)
+        drawn = found[:, None] + of_samples * stats.zscore(np.arange(resamples), ddof=1)
+        side = Difference(tuple(range(seeds)), RunMetric(found, drawn), nothing)
+        return judge([side] * tests, "mean_ap")[0]
+
+    nothing = RunMetric(np.zeros(seeds), np.zeros((seeds, resamples)))
+    stated = judged(0.0).detectable
+    assert judged(stated).seeds_needed == seeds
+    rng = np.random.default_rng(1)
+
+    def shown(number: int) -> bool:
+        found = stated + rng.normal(0, of_seeds, seeds) + rng.normal(0, of_samples)
+        drawn = found[:, None] + rng.normal(0, of_samples, resamples)
+        estimate = hierarchical_interval(RunMetric(found, drawn), nothing, seed=number)
+        return estimate.low > 0 and estimate.p < alpha
+
+    assert 0.7 <= np.mean([shown(number) for number in range(300)]) <= 0.9
+
+
+def test_what_a_study_detects_stands_on_the_law_of_its_test():
+    """Two seeds that hardly differ still detect what the test samples allow."""
+    rng = np.random.default_rng(2)
+    noise, base = rng.normal(0, 0.02, (1, 1000)), np.array([0.5, 0.5])
+    close = RunMetric(base + np.array([0.012, 0.0122]), base[:, None] + 0.012 + noise)
+    flat = RunMetric(base, np.full((2, 1000), 0.5))
+    (one,) = judge([Difference((0, 1), close, flat)], "mean_ap")
+    assert one.verdict == NOT_SHOWN
+    assert one.detectable == pytest.approx(2.8 * 0.02, rel=0.05)
+    assert f"one below {100 * one.detectable:.2f} points" in one.words
+    # seeds that differ much, and many comparisons: no difference can be shown
+    wild = [RunMetric(np.array(x), np.repeat(np.array(x)[:, None], 1000, axis=1))
+            for x in ([0.6, 0.5], [0.5, 0.5])]
+    none = judge([Difference((0, 1), *wild)] * 11, "mean_ap")[0]
+    assert none.detectable == LARGEST and none.seeds_needed is not None
+    assert none.words.endswith("none, however large, is likely to be shown with so few seeds")
+    assert "often be missed" not in none.words
+
+
+def test_a_difference_that_never_varies_has_no_power_to_speak_of():
+    rng = np.random.default_rng(3)
+    drawn = rng.random((5, 1000))
+    whole = rng.random(5)
+    a, b = RunMetric(whole + 0.1, drawn + 0.1), RunMetric(whole, drawn)
+    (found,) = judge([Difference(tuple(range(5)), a, b)], "mean_ap")
+    assert math.isnan(found.detectable) and found.seeds_needed is None
 
 
 def test_one_seed_gives_intervals_over_samples_and_no_claim(folder, tmp_path):
@@ -268,6 +330,41 @@ def test_cost_is_the_stages_and_gain_is_for_what_is_more(tmp_path):
     assert math.isnan(cheap.per_million_parameters)
 
 
+def test_a_gain_is_not_divided_by_a_cost_that_is_the_clocks_noise(tmp_path):
+    def costs(parameters, seconds):
+        return {"parameters": parameters, "seconds": {"train": seconds}}
+
+    where = write_folder(tmp_path / "s", {
+        "plain": variant(0.8, "a", **costs(10_000, 10.0)),
+        "as dear": variant(2.2, "b", **costs(10_001, 10.4)),
+        "dearer": variant(2.2, "c", **costs(10_200, 10.6)),
+        "long": variant(2.2, "d", **costs(10_000, 60.0)),
+        "as long": variant(2.2, "e", **costs(10_000, 60.55)),
+    }, seeds=(0, 1))
+    found = analyse(where, resamples=R)
+    row = found.row("as dear")
+    assert math.isnan(row.per_million_parameters) and math.isnan(row.per_minute)
+    row = found.row("dearer")
+    points = 100 * row.comparison.value
+    assert row.per_million_parameters == pytest.approx(points / 0.0002)
+    assert row.per_minute == pytest.approx(points / 0.01)
+    # 0.55 s more are less than 1 % of a minute
+    found = analyse(where, reference="long", resamples=R)
+    assert math.isnan(found.row("as long").per_minute)
+
+
+def test_what_all_runs_share_is_told_as_far_as_it_is_known(folder, tmp_path):
+    told = "test samples are the same in all runs; intervals over samples speak of other"
+    assert any(note.startswith(told) for note in analyse(folder, resamples=R).notes)
+
+    def own(seed):
+        given = result(1.0, seed)
+        return RunResult(given.scores, given.decisions, given.targets, given.ids + 100 * seed)
+
+    where = write_folder(tmp_path / "s", {"plain": own, "other": own}, seeds=(0, 1))
+    assert not any(note.startswith(told) for note in analyse(where, resamples=R).notes)
+
+
 @pytest.fixture(scope="module")
 def factorial(tmp_path_factory):
     """Two factors whose good levels help twice as much together, and a third that does nothing."""
@@ -360,6 +457,7 @@ def test_runs_of_different_code_devices_and_versions_are_told(tmp_path):
         ({"metric": "accuracy"}, "metric is 'accuracy'; choose one of mean_ap, cp"),
         ({"reference": "nobody"}, "reference is 'nobody', which is no variant"),
         ({"resamples": 0}, "resamples is 0"),
+        ({"resamples": 99}, "resamples is 99; .* need 100 or more: give 1000"),
         ({"level": 95}, "level is 95"),
     ],
 )
@@ -380,9 +478,13 @@ def test_a_folder_without_a_study_or_without_runs_is_refused(tmp_path):
         analyse([record, record])
 
 
-def test_too_few_resamples_for_many_variants_are_told(folder):
-    notes = analyse(folder, resamples=50).notes
-    assert any(note.startswith("50 resamples are too few for 2 comparisons") for note in notes)
+def test_too_few_resamples_for_many_variants_are_told(folder, tmp_path):
+    many = write_folder(tmp_path / "s", {
+        name: variant(0.8, name, samples=20) for name in "abcdefg"
+    }, seeds=(0, 1))
+    notes = analyse(many, resamples=200).notes
+    assert any(note.startswith("200 resamples are too few for 6 comparisons") for note in notes)
+    assert not any("too few" in note for note in analyse(folder, resamples=200).notes)
     told = next(note for note in analyse(folder, resamples=R).notes if "Wilcoxon" in note)
     assert "with 5 paired seeds its smallest p is 0.0625, so it cannot reach 0.05" in told
 
@@ -430,6 +532,6 @@ def test_false_alarms_are_few_where_there_is_no_difference_and_real_ones_are_fou
 
 
 def test_order_of_rows_is_that_of_the_study(factorial):
-    rows = [row.name for row in analyse(factorial, resamples=10).rows]
+    rows = [row.name for row in analyse(factorial, resamples=100).rows]
     assert rows == list(json.loads((factorial / "study.json").read_text())["variants"])
     assert all(a != b for a, b in pairwise(rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from itertools import pairwise
 
 import pytest
 from distributed import Client, LocalCluster
@@ -13,6 +14,7 @@ from hybridlab.ablation.dask import DaskPool, dask_executor
 from hybridlab.ablation.engine import run_study
 from hybridlab.ablation.errors import MissingExtraError, StudyIncompleteError
 from hybridlab.ablation.state import load_results
+from hybridlab.ablation.study import load_study
 
 from .conftest import arrays_of, executions
 
@@ -81,3 +83,38 @@ def test_no_scheduler_and_no_dask_are_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingExtraError, match=r"install the extra: .*hybridlab\[cluster\]"):
         dask_executor("tcp://127.0.0.1:9")
+
+
+_SPANS = '''
+import os, secrets, time
+import numpy as np
+from hybridlab.ablation.runs import RunResult
+from hybridlab.ablation.study import Study
+
+def run(config, seed, store):
+    start = time.time()
+    time.sleep(0.15)
+    (store / f"{os.getpid()}.{secrets.token_hex(4)}").write_text(f"{start} {time.time()}")
+    targets = np.eye(4, dtype=np.int8)
+    return RunResult(targets + 0.0, targets > 0, targets, np.arange(4), parameters=1)
+
+STUDY = Study("spans", "Do runs overlap?", run, {"a": 0}, {"x": {}, "y": {"a": 1}},
+              (0, 1, 2, 3), "x")
+'''
+
+
+def test_runs_never_overlap_in_a_process_that_has_two_threads(tmp_path):
+    """Training draws from the process's one generator: two at once would not be repeatable."""
+    (tmp_path / "spans.py").write_text(_SPANS)
+    with LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=True, dashboard_address=":0"
+    ) as cluster, Client(cluster) as client:
+        run_study(load_study(tmp_path / "spans.py"), tmp_path / "out", DaskPool(client),
+                  store=tmp_path / "store")
+    found = [(path.name.split(".")[0], *map(float, path.read_text().split()))
+             for path in (tmp_path / "store").iterdir()]
+    assert len(found) == 8 and len({pid for pid, _, _ in found}) == 1
+    spans = sorted((start, end) for _, start, end in found)
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+    records = load_results(tmp_path / "out")
+    assert {record.manifest()["threads"] for record in records} == {2}

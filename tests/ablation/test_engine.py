@@ -24,7 +24,7 @@ from hybridlab.ablation.errors import (
     StudyFolderError,
     StudyIncompleteError,
 )
-from hybridlab.ablation.folder import mixed_code
+from hybridlab.ablation.folder import mixed_code, stale_runs
 from hybridlab.ablation.state import load_results, study_state
 from hybridlab.files import NotEnoughDiskError
 
@@ -76,15 +76,20 @@ def test_a_study_runs_and_a_second_call_skips_all_of_it(go, write_study, tmp_pat
     assert load_definition(tmp_path / "out") == study
 
 
-def test_only_runs_that_are_not_whole_are_done_anew(go, write_study, tmp_path):
+@pytest.mark.parametrize("how", ["cut", "folder"])
+def test_only_runs_that_are_not_whole_are_done_anew(go, write_study, tmp_path, how):
     study = write_study()
     go(study)
     broken = study.runs()[1]
     done = tmp_path / "out" / "runs" / broken.key / "done.json"
-    done.write_text(done.read_text()[:50])
+    if how == "cut":
+        done.write_text(done.read_text()[:50])
+    else:
+        done.unlink()
+        done.mkdir()
     events = go(study)
     assert kinds(events) == ["skipped"] * 3 + ["redone", "done"]
-    assert "cut short" in next(words for kind, _, words in events if kind == "redone")
+    assert "damaged" in next(words for kind, _, words in events if kind == "redone")
     assert sorted(executions(tmp_path / "store").values()) == [1, 1, 1, 2]
 
 
@@ -123,28 +128,109 @@ def test_a_changed_definition_is_refused_before_anything_is_touched(
     assert len(load_results(tmp_path / "out")) == 4
 
 
-def test_a_damaged_definition_is_told(go, write_study, tmp_path):
+def _faster(text):
+    """Other code of the run function, for the same definition."""
+    return text.replace("2.0 / (1 + level)", "3.0 / (1 + level)")
+
+
+@pytest.mark.parametrize("damage", ["cut", "folder", "entry"])
+def test_a_damaged_definition_is_kept_aside_and_rebuilt_from_the_runs(
+    go, write_study, tmp_path, damage
+):
+    out = tmp_path / "out"
     go(write_study())
-    path = tmp_path / "out" / "study.json"
-    path.write_text(path.read_text()[:60])
-    with pytest.raises(StudyFileError, match=r"damaged.*delete it to have it written anew"):
-        go(write_study())
-    path.unlink()
-    assert kinds(go(write_study())) == ["skipped"] * 4
+    go(write_study(seeds=(0, 1, 2), change=_faster), allow_mixed_code=True)
+    path, (entry,) = out / "study.json", mixed_code(out)
+    whole = path.read_text()
+    if damage == "folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_text(whole[:60] if damage == "cut" else whole.replace('"runs"', '"ruins"'))
+    with pytest.raises(StudyFileError, match="keeps the damaged file under another name"):
+        load_results(out)
+    (out / "study.json.damaged").write_text("of another day")
+    events = go(write_study(seeds=(0, 1, 2), change=_faster), allow_mixed_code=True)
+    assert kinds(events)[:2] == ["other code", "restored"]
+    assert "kept as study.json.damaged-2" in events[1][2]
+    assert (out / "study.json.damaged").read_text() == "of another day"
+    assert (out / "study.json.damaged-2").exists() and len(load_results(out)) == 6
+    (again,) = mixed_code(out)  # what was let in is not forgotten
+    assert again["runs"] == entry["runs"] == 4 and again["files"] == entry["files"]
     with pytest.raises(StudyFileError, match="holds no study"):
         load_results(tmp_path)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_without_a_definition_the_runs_still_refuse_another_study(go, write_study, tmp_path, lost):
+    go(write_study())
+    path = tmp_path / "out" / "study.json"
+    path.unlink() if lost else path.write_text("{")
+    with pytest.raises(StudyChangedError, match="2 of its runs are not of this study"):
+        go(write_study(seeds=(0,)))
+    with pytest.raises(StudyChangedError, match="4 of its runs"):
+        go(write_study(change=lambda text: text.replace('"sleep": 0.0', '"sleep": 0.01')))
+    assert path.exists() is not lost and len(list(path.parent.glob("*.damaged"))) == 0
+    assert kinds(go(write_study()))[-4:] == ["skipped"] * 4
+
+
+def test_a_finished_study_of_other_code_is_not_passed_over_in_silence(go, write_study, tmp_path):
+    go(write_study())
+    assert stale_runs(write_study(), tmp_path / "out") == []
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
+    events = go(write_study(change=_faster))
+    assert kinds(events) == ["other code"] + ["skipped"] * 4
+    assert events[0][2].startswith("4 of 4 runs were done by other code than now: <study file> (")
+    assert "a new folder" in events[0][2]
+    (line,) = stale_runs(write_study(change=_faster), tmp_path / "out")
+    assert line.startswith("<study file> (expected ") and line.endswith(") in 4 runs")
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == before
+
+
+def test_two_starts_at_once_with_other_seeds_do_not_drop_seeds(
+    go, write_study, tmp_path, monkeypatch
+):
+    """Both have found no study.json when the first writes it; the second must see it."""
+    real, first = folder_module.write_definition, []
+
+    def write(study, folder, mixed):
+        time.sleep(0.3)
+        first.append(study.seeds)
+        real(study, folder, mixed)
+
+    monkeypatch.setattr(folder_module, "write_definition", write)
+    study = write_study()
+
+    def start(seeds):
+        try:
+            return kinds(go(study.with_seeds(seeds), executor="threads"))
+        except StudyChangedError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as outer:
+        results = list(outer.map(start, [(0, 1), (2, 3)]))
+    assert len(first) == 1  # one was refused, as it would have been a moment later
+    (told,) = [words for words in results if isinstance(words, str)]
+    assert "are gone" in told
+    assert load_definition(tmp_path / "out").seeds == first[0]
+    assert {record.seed for record in load_results(tmp_path / "out")} == set(first[0])
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/dev/null/x"])
+def test_a_store_that_cannot_be_is_told_with_its_option(go, write_study, tmp_path, place):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StudyFolderError, match=r"caches .*with --store PATH") as told:
+        go(write_study(), store=tmp_path / place)
+    assert str(tmp_path / place) in str(told.value) and load_results(tmp_path / "out") == []
 
 
 def test_runs_of_other_code_are_refused_unless_allowed(go, write_study, tmp_path):
     go(write_study())
 
-    def change(text):
-        return text.replace("2.0 / (1 + level)", "3.0 / (1 + level)")
-
     with pytest.raises(CodeMismatchError, match=r"<study file> .expected .* given .* in 4 runs"):
-        go(write_study(seeds=(0, 1, 2), change=change))
+        go(write_study(seeds=(0, 1, 2), change=_faster))
     assert mixed_code(tmp_path / "out") == []
-    events = go(write_study(seeds=(0, 1, 2), change=change), allow_mixed_code=True)
+    events = go(write_study(seeds=(0, 1, 2), change=_faster), allow_mixed_code=True)
     assert kinds(events) == ["skipped"] * 4 + ["done"] * 2
     (entry,) = mixed_code(tmp_path / "out")
     assert entry["runs"] == 4 and entry["files"][0].startswith("<study file> (expected")

@@ -132,6 +132,18 @@ def test_cost_points_stand_at_their_cost_and_difference(several):
     assert key[0] == "1  plain" and key[4] == f"5  {HOSTILE}" and len(key) == 7
 
 
+def test_costs_that_differ_by_noise_have_no_axis_that_blows_them_up(several):
+    rows = tuple(replace(row, seconds=75 + 0.01 * at, parameters=100_000 + at)
+                 for at, row in enumerate(several.rows))
+    figure = cost_plot(replace(several, rows=rows))
+    for axes, least in zip(figure.subfigs[0].axes, (10_000, 10), strict=True):
+        low, high = axes.get_xlim()
+        assert high - low >= least
+    apart = tuple(replace(row, seconds=75 + at) for at, row in enumerate(several.rows))
+    low, high = cost_plot(replace(several, rows=apart), "seconds").subfigs[0].axes[0].get_xlim()
+    assert high - low < 8
+
+
 def test_interaction_lines_join_the_means(grid):
     axes = interaction_plot(grid).axes[0]
     assert [text.get_text() for text in axes.get_xticklabels()] == ["late", short(LONG, 35)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import tyro
 
+from hybridlab.ablation import report, report_command
 from hybridlab.ablation.analysis import analyse
 from hybridlab.ablation.claims import lost_runs, may_be_claimed, may_not_be_claimed
 from hybridlab.ablation.findings import Analysis, Cell, Effect, Trouble
@@ -174,7 +176,7 @@ def folder(tmp_path_factory):
 
 def test_the_command_writes_the_page_into_the_folder_again_and_again(folder, capsys):
     for _ in range(2):
-        assert Report(folder, resamples=50).run() == 0
+        assert Report(folder, resamples=200).run() == 0
     told = capsys.readouterr()
     page = Page((folder / "report.html").read_text("utf-8"))
     assert "judged by CF1" in page.text and "mAP in percent" in page.text
@@ -185,28 +187,83 @@ def test_the_command_writes_the_page_into_the_folder_again_and_again(folder, cap
 
 
 def test_the_command_prints_tables_and_keeps_files(folder, tmp_path, capsys):
-    Report(folder, metric="of1", reference="strong", format="markdown", resamples=50).run()
+    Report(folder, metric="of1", reference="strong", format="markdown", resamples=200).run()
     table = capsys.readouterr().out
     assert table.startswith("| variant | OF1 [95 %] | difference to strong [95 %]")
     out = tmp_path / "t.csv"
-    assert Report(folder, format="csv", out=out, resamples=50).run() == 0
-    assert out.read_text().startswith("variant,metric,")
+    assert Report(folder, format="csv", out=out, resamples=200).run() == 0
+    assert out.read_text().startswith("kind,name,metric,")
     with pytest.raises(FileExistsError, match="is kept"):
         Report(folder, format="csv", out=out).run()
     with pytest.raises(FileExistsError, match="is kept"):
         Report(folder, out=out).run()
-    with pytest.raises(ValueError, match="resamples is 0"):
-        Report(folder, resamples=0)
+    for few in (0, 1, 199):
+        with pytest.raises(ValueError, match=f"resamples is {few}; give 200 or more"):
+            Report(folder, resamples=few)
+
+
+@pytest.mark.parametrize("name", ["markdown", "latex", "csv"])
+def test_a_table_as_text_does_not_leave_the_caveats_out(folder, capsys, name):
+    Report(folder, format=name, resamples=200).run()
+    told = capsys.readouterr()
+    notes = analyse(folder, metric="cf1", resamples=200).notes
+    assert any("share only the seeds 0, 2, 3" in note for note in notes)
+    assert told.err.splitlines()[:-1] == [f"note: {note}" for note in notes]
+    assert "note: " not in told.out
+
+
+@pytest.mark.parametrize("when", ["before the work", "while writing"])
+def test_a_read_only_folder_is_told_with_what_to_do(folder, monkeypatch, tmp_path, when):
+    def refuse(path, *args):
+        raise OSError(30, "Read-only file system", str(path))
+
+    with monkeypatch.context() as patch:
+        if when == "before the work":
+            patch.setattr(report_command.os, "access", lambda *_: False)
+        else:
+            patch.setattr(report, "write_text", refuse)
+        with pytest.raises(PermissionError, match=r"name another with --out FILE\.html"):
+            Report(folder, resamples=200).run()
+    with monkeypatch.context() as patch:
+        patch.setattr(report_command.os, "access", lambda *_: False)
+        assert Report(folder, out=tmp_path / "r.html", resamples=200).run() == 0
+
+
+def test_no_command_is_printed_that_is_none(folder, study):
+    found = analyse(folder, resamples=200)
+    assert found.command == ""
+    text = html_report(found)
+    assert "STUDY" not in Page(text).text and "<pre>" not in text
+    assert "to “hybridlab ablate”, with the seeds below" in Page(text).text
+    assert "<pre>" in html_report(study)  # a command that is known
+
+
+def test_the_verdict_stands_second_and_no_table_is_wide(study):
+    tables = re.findall(r"<thead><tr>(.*?)</tr>", html_report(study, [study]))
+    heads = [re.findall(r"<th[^>]*>(.*?)</th>", each) for each in tables]
+    with_verdict = [each for each in heads if "verdict" in each]
+    assert len(with_verdict) == 4 and all(each[1] == "verdict" for each in with_verdict)
+    assert all(len(each) <= 8 for each in heads)
+    shown = {name for each in heads for name in each}
+    assert {"p (Holm)", "p of t-test (Holm)", "d_z", "detectable", "seeds", "seeds needed",
+            "parameters", "time"} <= shown
+
+
+def test_too_few_seeds_are_told_instead_of_an_impossible_difference(study):
+    none = comparison(0.02, -0.1, 0.2, "no difference shown", detectable=1.0)
+    told = may_not_be_claimed(replace(study, rows=(study.rows[0], row("b", 0.6, none))))[0]
+    assert "none, however large, is likely to be shown with so few seeds" in told
+    assert "100" not in told
 
 
 def test_an_analysis_from_json_gives_the_same_page(folder):
-    found = analyse(folder, resamples=50)
+    found = analyse(folder, resamples=200)
     assert html_report(Analysis.from_json(found.to_json())) == html_report(found)
 
 
 def test_a_study_of_one_variant_has_a_report_without_pictures(tmp_path):
     where = write_folder(tmp_path / "s", {"only": lambda seed: result(1, seed)})
-    page = Page(html_report(analyse(where, resamples=50)))
+    page = Page(html_report(analyse(where, resamples=200)))
     assert "img" not in {tag for tag, _ in page.elements} and "reference" in page.text
 
 

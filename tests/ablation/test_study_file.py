@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 
@@ -125,3 +127,79 @@ def test_git_facts_are_those_of_the_package_or_none():
     facts = git_facts()
     if facts is not None:
         assert len(facts["commit"]) == 40 and isinstance(facts["dirty"], bool)
+
+
+_TELL = (
+    "import json, sys; from hybridlab.ablation.study import load_study;"
+    "from hybridlab.ablation.fingerprint import code_fingerprint;"
+    "study = load_study(sys.argv[1]);"
+    "print(json.dumps(code_fingerprint(study.run, study.file)))"
+)
+
+
+def _marks(study, **paths):
+    """The fingerprint as a fresh process takes it: modules are read once a process."""
+    told = subprocess.run(
+        [sys.executable, "-c", _TELL, str(study)], capture_output=True, text=True, check=True,
+        env={**os.environ, **{name: str(path) for name, path in paths.items()}},
+    )
+    return json.loads(told.stdout)
+
+
+@pytest.fixture
+def own_modules(tmp_path):
+    """A study file whose function uses modules of its user: beside it and on a path."""
+    (tmp_path / "lib" / "mylab" / "deep").mkdir(parents=True)
+    (tmp_path / "lib" / "mylab" / "__init__.py").write_text("")
+    (tmp_path / "lib" / "mylab" / "train.py").write_text("from .deep import loss\nRATE = 1\n")
+    (tmp_path / "lib" / "mylab" / "deep" / "loss.py").write_text("import statistics\nW = 1\n")
+    (tmp_path / "lib" / "mylab" / "plot.py").write_text("COLOUR = 1\n")
+    (tmp_path / "beside.py").write_text("import othertop\nSIZE = 1\n")
+    (tmp_path / "lib" / "othertop.py").write_text("X = 1\n")
+    study = tmp_path / "study.py"
+    study.write_text(
+        "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent))\n"
+        "import numpy, mylab.train\nfrom hybridlab.ablation.study import Study\n"
+        "def run(config, seed, store):\n    import beside\n    return mylab.train.RATE\n"
+        "STUDY = Study('a', 'b?', run, {'a': 1}, {'x': {}}, [0], 'x')\n"
+    )
+    return study
+
+
+def test_the_users_own_modules_count_wherever_they_stand(own_modules, tmp_path):
+    before = _marks(own_modules, PYTHONPATH=tmp_path / "lib")
+    own = {name for name in before if not name.startswith("hybridlab/")}
+    assert own == {STUDY_FILE, "beside.py", "othertop.py", "mylab/__init__.py", "mylab/train.py",
+                   "mylab/deep/loss.py"}  # neither numpy nor Python's own, no absolute path
+    for name in ("beside.py", "lib/othertop.py", "lib/mylab/deep/loss.py"):
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text.replace("1", "2"))
+        after = _marks(own_modules, PYTHONPATH=tmp_path / "lib")
+        assert [line.split(" ")[0] for line in differences(before, after)] == [
+            name.removeprefix("lib/")]
+        (tmp_path / name).write_text(text)
+    (tmp_path / "lib" / "mylab" / "plot.py").write_text("COLOUR = 2\n")
+    assert _marks(own_modules, PYTHONPATH=tmp_path / "lib") == before
+    (tmp_path / "lib").rename(tmp_path / "elsewhere")
+    assert _marks(own_modules, PYTHONPATH=tmp_path / "elsewhere") == before
+
+
+def test_a_second_package_behind_a_named_function_counts(tmp_path):
+    (tmp_path / "mylab").mkdir()
+    (tmp_path / "mylab" / "x.py").write_text("import tools_of_mine\nNAME = 'mylab.late:f'\n")
+    (tmp_path / "mylab" / "late.py").write_text("def f(): pass\n")
+    (tmp_path / "tools_of_mine.py").write_text("A = 1\n")
+    code = (
+        "import json; from hybridlab.ablation.fingerprint import code_fingerprint;"
+        "print(json.dumps(code_fingerprint('mylab.x:run')))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    own = {name for name in json.loads(told.stdout) if not name.startswith("hybridlab/")}
+    assert own == {"mylab/x.py", "mylab/late.py", "tools_of_mine.py"}
+
+
+def test_installed_packages_do_not_count_unless_the_function_stands_in_one():
+    own = {name.partition("/")[0] for name in code_fingerprint("hybridlab.pipeline:build_hybrid")}
+    assert own == {"hybridlab"}
+    assert any(name.startswith("filelock/") for name in code_fingerprint("filelock._api:f"))

@@ -22,6 +22,7 @@ from hybridlab.ablation.tables import (
     markdown,
     markdown_text,
     p_value,
+    ratio,
     signed,
 )
 
@@ -100,21 +101,47 @@ def test_latex(three):
     ]
 
 
-def test_csv(three):
+def test_csv_has_every_figure_in_full_and_the_effects_too(three):
     empty = row("lost, all", NAN, seeds=(1,), values=(NAN,), low=NAN, high=NAN, parameters=None,
                 seconds=NAN)
-    text = csv_table(replace(three, rows=(*three.rows, empty)))
-    assert text.splitlines() == [
-        "variant,metric,mean,low,high,difference,difference_low,difference_high,p,p_t,d_z,"
-        "detectable,seeds,seeds_needed,parameters,seconds,verdict,seed_0,seed_1",
-        "plain,mean_ap,61.2,59.2,63.2,,,,,,,,2,,1234,75.0,reference,60.2,62.2",
-        "with_gate,mean_ap,60.2,58.2,62.2,-1.0,-3.0,0.9,0.3,0.0002,-0.50,3.1,2,,1234,75.0,"
-        "no difference shown,59.2,61.2",
-        "full,mean_ap,66.2,64.2,68.2,5.0,3.1,6.9,0.02,0.0002,1.25,3.1,2,4,2500000,4000.0,better,"
-        "65.2,67.2",
-        '"lost, all",mean_ap,,,,,,,,,,,1,,,,no seed shared with the reference,,',
+    third = comparison(1 / 3, 0.1, 0.5, "better", per_seed=(0.25, 0.1), p_t=2e-17)
+    given = replace(
+        three, rows=(*three.rows, empty),
+        main_effects=(Effect(("a",), ("1",), ("0",), third),),
+        interactions=(Effect(("a", "b"), ("1", "x"), ("0", "y"), third),),
+    )
+    text = csv_table(given)
+    assert "\r" not in text
+    found = list(csv.DictReader(io.StringIO(text)))
+    assert [(each["kind"], each["name"]) for each in found] == [
+        ("variant", "plain"), ("variant", "with_gate"), ("variant", "full"),
+        ("variant", "lost, all"), ("main effect", "a: 1 against 0"),
+        ("interaction", "a: 1 against 0 × b: x against y"),
     ]
-    assert len(list(csv.reader(io.StringIO(text)))) == 5
+    assert found[1] == {
+        "kind": "variant", "name": "with_gate", "metric": "mean_ap", "mean": "0.6019",
+        "low": repr(0.6019 - 0.02), "high": repr(0.6019 + 0.02), "difference": "-0.0104",
+        "difference_low": "-0.0296", "difference_high": "0.0088", "p_raw": "0.01",
+        "p_holm": "0.3", "t_low": "-0.0296", "t_high": "0.0088", "p_t_raw": "0.0001",
+        "p_t_holm": "0.0002", "d_z": "-0.5", "detectable": "0.031", "seeds_needed": "",
+        "paired_seeds": "0 1", "seeds": "0 1", "parameters": "1234", "seconds": "75.0",
+        "verdict": "no difference shown", "value_seed_0": repr(0.6019 - 0.01),
+        "value_seed_1": repr(0.6019 + 0.01), "difference_seed_0": "-0.0104",
+        "difference_seed_1": "-0.0104",
+    }
+    assert (found[0]["difference"], found[0]["paired_seeds"]) == ("", "")
+    assert (found[3]["mean"], found[3]["seeds"], found[3]["parameters"]) == ("", "1", "")
+    for each in found[4:]:
+        assert (float(each["difference"]), float(each["p_t_raw"])) == (1 / 3, 2e-17)
+        assert (each["difference_seed_0"], each["difference_seed_1"]) == ("0.25", "0.1")
+        assert each["mean"] == each["parameters"] == each["value_seed_0"] == ""
+    assert [each["verdict"] for each in found[4:]] == ["better", "interaction shown"]
+
+
+def test_a_difference_that_so_few_seeds_cannot_show_has_no_figure():
+    none = comparison(0.02, -0.1, 0.2, "no difference shown", detectable=1.0)
+    line = markdown(analysis(row("plain"), row("b", 0.63, none))).splitlines()[3]
+    assert "| none |" in line and "100.0" not in line
 
 
 def test_the_highest_mean_is_not_bold_unless_it_is_shown_to_be_best(three):
@@ -184,6 +211,7 @@ def test_a_hyphen_in_a_name_stays_one():
         (signed(-0.0), "0.0"), (p_value(0.0009), "< 0.001"), (p_value(1), "1.000"),
         (p_value(NAN), "–"), (count(999), "999"), (count(0), "0"), (count(999_949), "999.9 k"),
         (count(999_950), "1.00 M"), (duration(59.94), "59.9 s"), (duration(3599), "60.0 min"),
+        (ratio(27_712.3), "+27,712"), (ratio(-999.6), "-1,000"), (ratio(0.07654), "+0.0765"),
         (duration(7200), "2.0 h"), (duration(NAN), "–"),
     ],
 )
