@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,22 @@ LESSONS: tuple[Lesson, ...] = (
 def notebook_of(lesson: Lesson, folder: str | Path) -> Path | None:
     """The lesson's notebook in a folder; None while it is still to come."""
     return next(iter(sorted(Path(folder).glob(f"{lesson.number:02d}_*.ipynb"))), None)
+
+
+def recorded(study: str) -> dict[str, Any]:
+    """The figures of a recorded study, as `hybridlab reproduce` wrote them.
+
+    Looked for in `results` beside the notebook, then in the project that this package stands in.
+
+    Raises:
+        FileNotFoundError: they are in neither place; the message says how to make them.
+    """
+    project = Path(__file__).resolve().parent.parent / "notebooks"
+    for place in (Path.cwd(), Path.cwd() / "notebooks", project):
+        file = place / "results" / f"{study}.json"
+        if file.is_file():
+            return json.loads(file.read_text(encoding="utf-8"))
+    raise FileNotFoundError(
+        f"no figures of the study {study!r}: notebooks/results/{study}.json comes with the "
+        "project; clone it, or make the file with `hybridlab reproduce`"
+    )

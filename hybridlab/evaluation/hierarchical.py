@@ -73,7 +73,7 @@ def hierarchical_bootstrap(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-    method: str = "percentile",
+    method: str = "basic",
     small_sample: bool = True,
 ) -> dict[str, Estimate]:
     """Mean mean_ap, cf1 and of1 over the seeds of one variant, each with an interval.

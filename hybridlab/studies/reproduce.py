@@ -36,6 +36,8 @@ class Reproduce:
     """Folder of the features and trained parts that runs share."""
     results: Annotated[Path, arg(metavar="PATH")] = RESULTS
     """Where the figures go, as STUDY.json."""
+    background: bool = False
+    """Go on without this terminal; what would be printed is written to a file in --folder."""
 
     def __post_init__(self) -> None:
         if self.lesson not in RECORDED:
@@ -53,10 +55,30 @@ class Reproduce:
                 "project's folder, or name one with --results", file=sys.stderr,
             )
             return 2
+        if self.background:
+            self._detach()
+            return 0
         for name in RECORDED[self.lesson]:
             module = import_module(name)
             self._one(module.STUDY, getattr(module, "ALSO_AGAINST", ()))
         return 0
+
+    def _detach(self) -> None:
+        """The same command as a process of its own, which outlives the terminal."""
+        import subprocess
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / f"reproduce-{self.lesson:02d}.log"
+        command = [sys.executable, "-m", "hybridlab", "reproduce", f"{self.lesson:02d}"]
+        for name in ("workers", "folder", "store", "results"):
+            command += [f"--{name}", str(getattr(self, name))]
+        with log.open("ab") as told:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        print(f"running as process {child.pid}; what it says is in {log}. To stop it: kill "
+              f"{child.pid}; the same command goes on where it stopped")
 
     def _one(self, study: Study, references: Sequence[str]) -> None:
         from hybridlab.ablation.command import print_event, stopped_by_sigterm

@@ -63,7 +63,9 @@ def test_counts_beyond_small_integers_do_not_overflow(copies):
 def test_intervals_are_the_percentiles_of_the_resamples():
     scores, targets = some_split()
     decisions = scores > 1
-    intervals = bootstrap_metrics(scores, decisions, targets, resamples=600, seed=5, level=0.9)
+    intervals = bootstrap_metrics(
+        scores, decisions, targets, resamples=600, seed=5, level=0.9, method="percentile"
+    )
     drawn = resampled_metrics(scores, decisions, targets, resample_counts(300, 600, seed=5))
     basic = bootstrap_metrics(
         scores, decisions, targets, resamples=600, seed=5, level=0.9, method="basic"
@@ -178,7 +180,9 @@ def test_one_sample():
 
 def test_resamples_without_any_positive_are_left_out():
     # one positive in two samples: a quarter of the resamples miss it
-    intervals = bootstrap_metrics([[0.9], [0.1]], [[True], [True]], [[1], [0]], resamples=200)
+    intervals = bootstrap_metrics(
+        [[0.9], [0.1]], [[True], [True]], [[1], [0]], resamples=200, method="percentile"
+    )
     assert intervals["mean_ap"] == (1.0, 1.0, 1.0)
     assert intervals["cf1"].low == pytest.approx(2 / 3)
 

@@ -53,7 +53,9 @@ def test_it_equals_a_loop_that_redraws_seeds_and_rows():
     resamples, seed = 40, 5
     counts = resample_counts(len(targets), resamples, seed)
     picks = drawn_seeds(3, resamples, seed)
-    found = hierarchical_bootstrap(runs, targets, resamples, seed, 0.9, small_sample=False)
+    found = hierarchical_bootstrap(
+        runs, targets, resamples, seed, 0.9, method="percentile", small_sample=False
+    )
     whole = [measure(run, targets, np.arange(len(targets))) for run in runs]
     for name in METRICS:
         means = []

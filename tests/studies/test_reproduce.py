@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -55,6 +55,28 @@ def test_a_missing_folder_of_results_is_told_before_the_work(recorded, tmp_path,
     where = [f"--{name}={tmp_path / name}" for name in ("folder", "store", "results")]
     assert cli.main(["reproduce", "07", *where]) == 2
     assert "there is no folder" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_in_the_background_it_is_the_same_command_in_a_session_of_its_own(
+    recorded, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "results").mkdir()
+    where = [f"--{name}={tmp_path / name}" for name in ("folder", "store", "results")]
+    asked = []
+
+    def start(command, **options):
+        asked.append((command, options))
+        options["stdout"].write(b"told")
+        return SimpleNamespace(pid=4711)
+
+    monkeypatch.setattr("subprocess.Popen", start)
+    assert cli.main(["reproduce", "07", "--workers", "3", "--background", *where]) == 0
+    ((command, options),) = asked
+    assert command[:3] == [sys.executable, "-m", "hybridlab"] and options["start_new_session"]
+    again = cli.parse(command[3:])
+    assert again == cli.parse(["reproduce", "07", "--workers", "3", *where])
+    assert (tmp_path / "folder" / "reproduce-07.log").read_bytes() == b"told"
+    assert "kill 4711" in capsys.readouterr().out
 
 
 def test_a_lesson_without_a_study_is_told(capsys):

@@ -1,0 +1,41 @@
+"""The lessons and their recorded figures."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hybridlab.ablation.findings import Analysis
+from hybridlab.course import LESSONS, recorded
+from hybridlab.studies import RECORDED
+
+
+def test_every_recorded_study_is_there_and_can_be_read(monkeypatch, tmp_path):
+    from importlib import import_module
+
+    monkeypatch.chdir(tmp_path)  # found from anywhere
+    for lesson, names in RECORDED.items():
+        assert lesson in {each.number for each in LESSONS}
+        for name in names:
+            study = import_module(name).STUDY
+            figures = recorded(study.name)
+            assert figures["command"] == f"hybridlab reproduce {lesson:02d}"
+            for metric in study.metrics:
+                analysis = Analysis.from_json(figures["metrics"][metric])
+                assert {row.name for row in analysis.rows} == set(study.variants)
+                assert analysis.seeds == tuple(study.seeds) and not analysis.troubles
+                assert {k: v for k, v in analysis.recipe.items()} == dict(study.recipe)
+
+
+def test_results_beside_the_notebook_come_first(monkeypatch, tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "views.json").write_text(json.dumps({"mine": 1}))
+    monkeypatch.chdir(tmp_path)
+    assert recorded("views") == {"mine": 1}
+
+
+def test_an_unknown_study_is_told(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="hybridlab reproduce"):
+        recorded("nothing")
