@@ -224,10 +224,10 @@ views = Analysis.from_json(recorded("views")["metrics"]["mean_ap"])
 show(forest_plot(views), alt=forest_words(views))
 
 # %% [markdown]
-# Each line is a difference in *mAP*, a measure of how well a method ranks labels (lesson 01), to the
-# best single view, with the range in which it may truly lie. What stands left of 0 is worse. What is
-# the surprise? The decoder helps much or harms, according to **what of it** enters the fusion: its
-# opinion of each label, or its last hidden state. Lessons 05 and 08 find out why.
+# Each line is a difference in *mAP*, a measure of how well a method ranks labels (lesson 01), to
+# the best single view, with the range in which it may truly lie. What stands left of 0 is worse.
+# What is the surprise? The decoder helps much or harms, according to **what of it** enters the
+# fusion: its opinion of each label, or its last hidden state. Lessons 05 and 08 find out why.
 
 # %% [markdown]
 # ## 6 · The map of the course
