@@ -7,7 +7,6 @@ differ in the fusion then share features, decoder and baselines, in one process 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,21 +20,15 @@ from hybridlab.configs import DemoConfig
 from hybridlab.data.scenes import SPLITS, SceneDataset, label_matrix
 from hybridlab.data.world import WORLD, SceneConfig, with_article
 from hybridlab.decoder.cnn_rnn import LabelDecoder
-from hybridlab.encoders.base import freeze
-from hybridlab.encoders.clip import ClipEncoder, ImageFeatures, build_tiny_clip
-from hybridlab.encoders.cnn import CNNEncoder, build_cnn
-from hybridlab.encoders.zero_shot import global_scores, label_embeddings, patch_scores
+from hybridlab.encoders.clip import ClipEncoder, ImageFeatures
+from hybridlab.encoders.cnn import CNNEncoder
+from hybridlab.encoders.zero_shot import global_scores, patch_scores
+from hybridlab.frozen import clip_key, cnn_key, frozen_clip, frozen_cnn, text_embeddings
 from hybridlab.fusion.views import view_of
 from hybridlab.model import HybridClassifier
 from hybridlab.part_keys import FEATURES, all_parts, part_key, short_hash
-from hybridlab.training.features import (
-    cached,
-    clip_features,
-    cnn_features,
-    feature_key,
-    peek,
-    scene_images,
-)
+from hybridlab.part_store import PartStore
+from hybridlab.training.features import Tensors, clip_features, cnn_features, scene_images
 from hybridlab.training.held import Held, seeded
 from hybridlab.training.loop import Report, silent
 from hybridlab.training.probe import train_linear
@@ -49,9 +42,6 @@ from hybridlab.training.stages import (
 )
 
 Say = Callable[[str], None]
-BACKBONE = "efficientnet_lite0"
-Tensors = dict[str, Tensor]
-SECONDS = "seconds"  # a tensor that is kept with each part
 
 
 @dataclass(frozen=True)
@@ -97,9 +87,8 @@ class Workshop:
             for split, size in zip(SPLITS, sizes, strict=True)
         }
         self._images: Tensors = {}
-        self._parts: dict[str, Tensors] = {}  # by key
+        self._parts = PartStore()
         self._keys: dict[str, str] = {}
-        self._on_the_way = 0.0
 
     def variant(self, **changes: Any) -> Workshop:
         """The same experiment with some settings changed; what they do not touch is shared.
@@ -135,24 +124,21 @@ class Workshop:
     @cached_property
     def cnn(self) -> CNNEncoder:
         """The frozen CNN, up to the stage that the decoder reads."""
-        config = self.config
-        cnn = build_cnn(BACKBONE, image_size=config.cnn_size, stage=config.cnn_stage)
-        return freeze(cnn).to(memory_format=torch.channels_last)
+        return frozen_cnn(self.config.cnn_size, self.config.cnn_stage)
 
     @cached_property
     def _whole_cnn(self) -> CNNEncoder:
-        cnn = build_cnn(BACKBONE, image_size=self.config.cnn_size)
-        return freeze(cnn).to(memory_format=torch.channels_last)
+        return frozen_cnn(self.config.cnn_size)
 
     @cached_property
     def clip(self) -> ClipEncoder:
         """The frozen tiny CLIP."""
-        return _fresh_clip()
+        return frozen_clip()
 
     @cached_property
     def text_emb(self) -> Tensor:
         """(L, D_clip), the label texts."""
-        return label_embeddings(self.clip, [with_article(name) for name in WORLD])
+        return text_embeddings([with_article(name) for name in WORLD])
 
     # --- features -------------------------------------------------------------------------------
 
@@ -288,7 +274,7 @@ class Workshop:
         """Phase 2: CLIP's vision tower joins at a lower rate; without epochs, phase 1's model."""
         if self.config.tune_epochs == 0:
             return self.fused
-        clip = _fresh_clip()
+        clip = frozen_clip()
         model = self._new_model(clip)
 
         def compute() -> Tensors:
@@ -332,27 +318,14 @@ class Workshop:
     def _feature_key(self, kind: str, split: str) -> str:
         data = self.splits[split]
         if kind == "clip":
-            return feature_key(self.clip, data)
-        return short_hash(feature_key(self.cnn, data) + feature_key(self._whole_cnn, data))
+            return clip_key(data)
+        size, stage = self.config.cnn_size, self.config.cnn_stage
+        return short_hash(cnn_key(size, stage, data) + cnn_key(size, None, data))
 
     def _made(
         self, folder: Path | None, part: str, compute: Callable[[], Tensors]
     ) -> Tensors:
-        """A part from memory, from disk, or made now. What it took to make, without the parts that
-        it asked for, is kept with it."""
-        key = self.key(part)
-        if key not in self._parts:
-            started, outer = time.perf_counter(), self._on_the_way
-            self._on_the_way = 0.0
-
-            def timed() -> Tensors:
-                made = compute()
-                own = time.perf_counter() - started - self._on_the_way
-                return {**made, SECONDS: torch.tensor([own])}
-
-            self._parts[key] = cached(folder, key, timed)
-            self._on_the_way = outer + time.perf_counter() - started
-        return {name: value for name, value in self._parts[key].items() if name != SECONDS}
+        return self._parts.made(folder, self.key(part), compute)
 
     def seconds(self, part: str) -> dict[str, float]:
         """What a part and all that it is made from took to make, by part, whoever made them.
@@ -362,9 +335,9 @@ class Workshop:
         costs = {}
         for name in sorted(all_parts(part, self.config)):
             folder = self.cache if name.startswith(FEATURES) else self.store
-            kept = self._parts.get(self.key(name)) or peek(folder, self.key(name), SECONDS)
-            if SECONDS in kept:
-                costs[name] = float(kept[SECONDS])
+            cost = self._parts.seconds(folder, self.key(name))
+            if cost is not None:
+                costs[name] = cost
         return costs
 
     # --- shorthands -----------------------------------------------------------------------------
@@ -389,10 +362,6 @@ class Workshop:
                 dropout=config.dropout, view=config.view,
             ),
         )
-
-
-def _fresh_clip() -> ClipEncoder:
-    return freeze(build_tiny_clip()).to(memory_format=torch.channels_last)
 
 
 @torch.no_grad()

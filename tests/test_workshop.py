@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hybridlab import part_keys, workshop
+from hybridlab import frozen, part_keys, part_store, workshop
 from hybridlab.configs import DemoConfig
 from hybridlab.part_keys import all_parts
 from hybridlab.workshop import Workshop
@@ -96,7 +96,7 @@ def test_from_the_store_comes_what_was_made_and_nothing_is_made_again(tmp_path, 
 
 def test_a_part_costs_its_own_time_without_the_parts_it_asked_for(monkeypatch):
     shop, clock = Workshop(CONFIG), [0.0]
-    monkeypatch.setattr(workshop.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(part_store.time, "perf_counter", lambda: clock[0])
 
     def lasts(seconds: float, *asks: object) -> object:
         def compute() -> dict[str, torch.Tensor]:
@@ -174,3 +174,20 @@ def test_no_true_label_reaches_the_views(shop, monkeypatch):
         views.append([one.views(split)[0] for split in ("train", "val", "test")])
         assert torch.equal(one.targets["train"], shop.targets["train"]) != turn
     assert all(torch.equal(a, b) for a, b in zip(*views, strict=True))
+
+
+def test_encoders_are_built_once_in_a_process_and_nobody_meets_anothers_changes(monkeypatch):
+    """Else a student who tunes the tower of one hybrid would spoil the features of the next."""
+    frozen.forget()
+    first = Workshop(CONFIG)
+    before = first.clip_features("test")["image_emb"], first.key("clip test")
+    first.key("cnn test")
+    with torch.no_grad():
+        for weight in (*first.clip.parameters(), *first.cnn.parameters()):
+            weight.zero_()
+    monkeypatch.setattr(frozen, "build_tiny_clip", None)  # would fail if called
+    monkeypatch.setattr(frozen, "build_cnn", None)
+    second = Workshop(CONFIG)
+    assert torch.equal(second.clip_features("test")["image_emb"], before[0])
+    assert second.key("clip test") == before[1]
+    assert second.cnn_features("test")["tokens"].abs().sum() > 0

@@ -22,7 +22,8 @@ from hybridlab.encoders.clip import ClipEncoder
 from hybridlab.encoders.cnn import CNNEncoder
 from hybridlab.files import atomic_path
 
-CHUNK = 25  # what fits into a core's cache: larger chunks encode at half the speed
+Tensors = dict[str, Tensor]
+CHUNK = 25  # what fits into a core's cache: larger chunks take half as long again, or twice
 
 
 def scene_images(dataset: SceneDataset) -> tuple[Tensor, Tensor]:
@@ -38,7 +39,7 @@ def scene_images(dataset: SceneDataset) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def cnn_features(
     cnn: CNNEncoder, images: Tensor, rest: nn.Module | None = None
-) -> dict[str, Tensor]:
+) -> Tensors:
     """Features of a frozen CNN.
 
     Args:
@@ -49,7 +50,7 @@ def cnn_features(
         last map, which is that of `rest` where it is given.
     """
     tokens, pooled = [], []
-    for chunk in _chunks(images):
+    for chunk in chunks(images):
         seen = cnn(cnn.preprocessing(chunk))
         last = seen.feature_map if rest is None else rest(seen.feature_map)
         tokens.append(seen.tokens.half())
@@ -60,10 +61,10 @@ def cnn_features(
 
 
 @torch.no_grad()
-def clip_features(clip: ClipEncoder, images: Tensor) -> dict[str, Tensor]:
+def clip_features(clip: ClipEncoder, images: Tensor) -> Tensors:
     """Image embeddings (N, D) and patch tokens (N, P, D) of a CLIP model."""
     embs, tokens = [], []
-    for chunk in _chunks(images):
+    for chunk in chunks(images):
         features = clip.encode_image(clip.preprocessing(chunk))
         embs.append(features.image_emb)
         tokens.append(features.tokens.half())
@@ -73,15 +74,22 @@ def clip_features(clip: ClipEncoder, images: Tensor) -> dict[str, Tensor]:
     return {"image_emb": torch.cat(embs), "tokens": torch.cat(tokens)}
 
 
-def _chunks(images: Tensor) -> Iterator[Tensor]:
+def chunks(images: Tensor) -> Iterator[Tensor]:
+    """Images (N, ...), few at a time, as they encode fastest."""
     return iter(images.split(CHUNK)) if len(images) else iter(())
 
 
-def feature_key(encoder: CNNEncoder | ClipEncoder, dataset: SceneDataset) -> str:
-    """The name of a cache file: a hash of weights, preprocessing and data."""
+def feature_key(
+    encoder: CNNEncoder | ClipEncoder, dataset: SceneDataset, weights: str | None = None
+) -> str:
+    """The name of a cache file: a hash of weights, preprocessing and data.
+
+    Args:
+        weights: the encoder's `weights_hash()`, where it is known already.
+    """
     facts = [
         encoder.name,
-        encoder.weights_hash(),
+        encoder.weights_hash() if weights is None else weights,
         json.dumps(encoder.preprocessing.to_dict(), sort_keys=True),
         dataset.fingerprint(),
     ]
@@ -89,8 +97,8 @@ def feature_key(encoder: CNNEncoder | ClipEncoder, dataset: SceneDataset) -> str
 
 
 def cached(
-    folder: Path | None, key: str, compute: Callable[[], dict[str, Tensor]]
-) -> dict[str, Tensor]:
+    folder: Path | None, key: str, compute: Callable[[], Tensors]
+) -> Tensors:
     """Read a cache file, or compute its tensors and write them.
 
     A file that cannot be read (cut short, say) is computed anew and replaced. A cache that cannot
@@ -112,7 +120,7 @@ def cached(
         return _computed(path, compute) if kept is None else kept
 
 
-def _read(path: Path) -> dict[str, Tensor] | None:
+def _read(path: Path) -> Tensors | None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -122,7 +130,7 @@ def _read(path: Path) -> dict[str, Tensor] | None:
     return None
 
 
-def peek(folder: Path | None, key: str, name: str) -> dict[str, Tensor]:
+def peek(folder: Path | None, key: str, name: str) -> Tensors:
     """One tensor of a cache file by its name; nothing where there is none."""
     from safetensors import SafetensorError, safe_open
 
@@ -135,7 +143,7 @@ def peek(folder: Path | None, key: str, name: str) -> dict[str, Tensor]:
     return {}
 
 
-def _computed(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+def _computed(path: Path, compute: Callable[[], Tensors]) -> Tensors:
     from safetensors.torch import save_file
 
     tensors = compute()

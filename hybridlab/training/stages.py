@@ -20,6 +20,7 @@ from hybridlab.decoder.sequences import frequent_first, to_sequences
 from hybridlab.encoders.base import freeze
 from hybridlab.losses import hybrid_loss
 from hybridlab.model import HybridClassifier
+from hybridlab.training.features import chunks
 from hybridlab.training.held import Held, seeded
 from hybridlab.training.loop import Report, silent, train
 
@@ -200,17 +201,21 @@ def tune_vision(
     joint = model.joint_modules().train()
     preprocess = model.clip.preprocessing
 
+    def embed(images: Tensor) -> Tensor:  # in chunks: the loss sees the whole batch all the same
+        pixels = (
+            preprocess(few).contiguous(memory_format=torch.channels_last) for few in chunks(images)
+        )
+        return torch.cat([model.clip.encode_image(each).image_emb for each in pixels])
+
     def loss_of(rows: Tensor) -> Tensor:
-        pixels = preprocess(images[rows]).contiguous(memory_format=torch.channels_last)
-        out = model.fuse(h_rnn[rows], model.clip.encode_image(pixels).image_emb)
+        out = model.fuse(h_rnn[rows], embed(images[rows]))
         return hybrid_loss(
             out.logits, out.contrastive_logits, targets[rows], config.alpha, config.beta
         )
 
     def score() -> float:
         h_held, images_held = held.inputs
-        embs = [model.clip.encode_image(preprocess(c)).image_emb for c in images_held.split(25)]
-        return held.score(model.fuse(h_held, torch.cat(embs)).logits)
+        return held.score(model.fuse(h_held, embed(images_held)).logits)
 
     train(
         "phase 2: CLIP's vision tower",

@@ -16,7 +16,7 @@ from hybridlab.encoders.cnn import build_cnn
 from hybridlab.encoders.zero_shot import label_embeddings
 from hybridlab.fusion.views import evidence
 from hybridlab.model import HybridClassifier
-from hybridlab.training import stages
+from hybridlab.training import features, stages
 from hybridlab.training.features import clip_features, cnn_features, scene_images
 from hybridlab.training.held import Held, seeded
 from hybridlab.training.stages import (
@@ -104,6 +104,22 @@ def test_phase_1_moves_fusion_and_heads_only(world):
     assert changed == {"view_rnn", "view_clip", "fusion", "label_head", "contrastive_head"}
     model.train()  # a parent's call does not thaw what is frozen
     assert not model.cnn.training and not model.clip.training and not model.decoder.training
+
+
+def test_the_size_of_the_chunks_in_which_phase_2_encodes_changes_nothing(world, monkeypatch):
+    images, targets, _, clip, tokens, decoder, _, _ = world
+    h_rnn = evidence(decode_all(decoder, tokens).probs)
+    kept = snapshot(clip)
+    tuned = []
+    for size in (3, 1000):
+        monkeypatch.setattr(features, "CHUNK", size)
+        model = new_model(world)
+        try:
+            tune_vision(model, h_rnn, images, targets, Held((h_rnn, images), targets), CONFIG)
+            tuned.append(clip.encode_image(clip.preprocessing(images)).image_emb.detach())
+        finally:
+            clip.load_state_dict(kept)
+    assert torch.allclose(*tuned, atol=1e-4)
 
 
 def test_phase_2_moves_the_vision_tower_too_but_no_batch_statistics(world):

@@ -1,0 +1,83 @@
+"""The frozen encoders that the parts of an experiment begin with.
+
+Reading weights, cutting a network and hashing it takes half a second; the runs of a study ask for
+the same few again and again. So each is built once in a process, and who asks gets a copy, which
+may be trained or changed without harm to the next. The keys are those of the originals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from functools import lru_cache
+
+from torch import Tensor, channels_last
+
+from hybridlab.data.scenes import SceneDataset
+from hybridlab.encoders.base import freeze
+from hybridlab.encoders.clip import ClipEncoder, build_tiny_clip
+from hybridlab.encoders.cnn import CNNEncoder, build_cnn
+from hybridlab.encoders.zero_shot import label_embeddings
+from hybridlab.training.features import feature_key
+
+BACKBONE = "efficientnet_lite0"
+_once = lru_cache(maxsize=8)
+
+
+def frozen_cnn(image_size: int, stage: str | None = None) -> CNNEncoder:
+    """A CNN with ImageNet weights, up to a stage (None: to the end)."""
+    return deepcopy(_cnn(image_size, stage))
+
+
+def frozen_clip() -> ClipEncoder:
+    """The tiny CLIP."""
+    original = _clip()
+    # the tokenizer has nothing to change, and is slow to copy
+    return deepcopy(original, {id(original.tokenizer): original.tokenizer})
+
+
+def text_embeddings(texts: Sequence[str]) -> Tensor:
+    """(L, D_clip) of the tiny CLIP."""
+    return _texts(tuple(texts)).clone()
+
+
+def cnn_key(image_size: int, stage: str | None, scenes: SceneDataset) -> str:
+    """The name of a cache file of `frozen_cnn`'s features."""
+    return feature_key(_cnn(image_size, stage), scenes, _cnn_weights(image_size, stage))
+
+
+def clip_key(scenes: SceneDataset) -> str:
+    """The name of a cache file of `frozen_clip`'s features."""
+    return feature_key(_clip(), scenes, _clip_weights())
+
+
+@_once
+def _cnn(image_size: int, stage: str | None) -> CNNEncoder:
+    cnn = build_cnn(BACKBONE, image_size=image_size, stage=stage)
+    return freeze(cnn).to(memory_format=channels_last)
+
+
+@_once
+def _clip() -> ClipEncoder:
+    return freeze(build_tiny_clip()).to(memory_format=channels_last)
+
+
+@_once
+def _cnn_weights(image_size: int, stage: str | None) -> str:
+    return _cnn(image_size, stage).weights_hash()
+
+
+@_once
+def _clip_weights() -> str:
+    return _clip().weights_hash()
+
+
+@_once
+def _texts(texts: tuple[str, ...]) -> Tensor:
+    return label_embeddings(_clip(), texts)
+
+
+def forget() -> None:
+    """Build all anew when it is asked for next, as a new process would."""
+    for made in (_cnn, _clip, _cnn_weights, _clip_weights, _texts):
+        made.cache_clear()
