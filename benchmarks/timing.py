@@ -24,7 +24,7 @@ def compare(
         times in seconds, rounds, sizes, versions.
     """
     ours(), other()
-    pairs = [(_seconds(ours), _seconds(other)) for _ in range(rounds)]
+    pairs = [(seconds(ours), seconds(other)) for _ in range(rounds)]
     return {
         "name": name,
         "ratio": round(median(theirs / own for own, theirs in pairs), 2),
@@ -32,15 +32,20 @@ def compare(
         "other_s": round(median(theirs for _, theirs in pairs), 4),
         "rounds": rounds,
         "sizes": sizes,
-        "versions": {
-            "python": platform.python_version(),
-            "machine": platform.machine(),
-            **{package: version(package) for package in packages},
-        },
+        "versions": versions(*packages),
     }
 
 
-def _seconds(job: Callable[[], object]) -> float:
+def versions(*packages: str) -> dict[str, str]:
+    """What a figure depends on: Python, machine, packages."""
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **{package: version(package) for package in packages},
+    }
+
+
+def seconds(job: Callable[[], object]) -> float:
     started = time.perf_counter()
     job()
     return time.perf_counter() - started

@@ -226,7 +226,7 @@ def tune_vision(
         batch_size=config.batch_size,
         seed=config.seed + 1,
         weight_decay=0.05,
-        validate=score,
+        validate=score if config.tune_epochs > 1 else None,  # one epoch leaves nothing to choose
         report=report,
     )
     vision.requires_grad_(False)
