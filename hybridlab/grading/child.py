@@ -42,7 +42,8 @@ def serve(channel: Any, folder: str, cpu_seconds: int, memory: int) -> None:
         if request is None:
             return
         try:
-            answer = {"load": work.load, "call": work.call}[request.pop("op")](**request)
+            work_on = work.load if request.pop("op") == "load" else work.call
+            answer = work_on(**request)
         except BaseException as error:  # SystemExit and KeyboardInterrupt are theirs, too
             answer = work.raised(error)
         try:

@@ -25,7 +25,7 @@ KNOWN = {
 
 
 def main(control: socket.socket) -> None:
-    """Serve requests: {"fork": folder, ...} with a socket, {"reap": pid, ...}; end with the control."""
+    """Fork a child for each socket that comes with a folder, reap by number, end with `control`."""
     import numpy as np
     import torch
 

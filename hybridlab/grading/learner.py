@@ -93,7 +93,8 @@ class Learner:
         self.output = ""
         self._process: launch.Process | None = None
         self._folder: Path | None = None
-        self._until = 0.0
+        self._until = 0.0  # of what is being waited for
+        self._left = 0.0  # seconds that the code may still take; the grader's own do not count
         self._received = 0
 
     def __enter__(self) -> Learner:
@@ -138,19 +139,22 @@ class Learner:
         )
         self._until, self._received = time.monotonic() + _START, 0
         self._receive()  # "ready"
-        self._until = time.monotonic() + self.limits.wall_seconds
+        self._left = self.limits.wall_seconds
         self._ask({"op": "load", "file": self.source.file, "text": self.source.text,
                    "blocks": [[block.line, block.text] for block in blocks], "own": own})
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._process is not None
+        began = time.monotonic()
+        self._until = began + self._left
         try:
-            self._process.channel.settimeout(max(0.01, self._until - time.monotonic()))
+            self._process.channel.settimeout(max(0.01, self._left))
             self._process.channel.sendall(pack(request))
             answer = self._receive()
             while answer["kind"] == "output":
                 self.output += str(answer.get("text"))[:20_000] if len(self.output) < 20_000 else ""
                 answer = self._receive()
+            self._left -= time.monotonic() - began
         except TimeoutError as error:
             self.end()
             raise TookTooLong(

@@ -19,10 +19,10 @@ LARGEST = 64 * 2**20  # bytes of a message
 _DEEPEST = 12  # lists in lists
 _MOST_ITEMS = 100_000  # of one list or dict
 _LONGEST = 10_000  # characters of a text
-_DTYPES = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 "
-    "complex128 bfloat16".split()
-)
+_DTYPES = frozenset((
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16",
+    "float32", "float64", "complex64", "complex128", "bfloat16",
+))
 _HEAD = struct.Struct("<II")  # bytes of JSON, bytes of buffers
 
 
