@@ -61,12 +61,132 @@ def masked_bce(logits: Tensor, targets: Tensor) -> Tensor:
         logits (B, L), targets (B, L) in {0, 1} or -1 for not annotated -> scalar; 0 if nothing is
         annotated.
     """
+    _check_pair(logits, targets)
+    each = F.binary_cross_entropy_with_logits(logits, targets.clamp(min=0), reduction="none")
+    return _annotated_mean(each, targets)
+
+
+def weighted_bce(logits: Tensor, targets: Tensor, pos_weight: Tensor) -> Tensor:
+    """Binary cross-entropy in which a label's positives count `pos_weight` times.
+
+    Args:
+        pos_weight: (L,) 0 or more; see `positive_weights`. All 1 is `masked_bce`.
+
+    Shape:
+        logits (B, L), targets (B, L) in {0, 1} or -1 -> scalar: mean over annotated entries.
+
+    Raises:
+        ValueError: shapes differ, or a weight is negative.
+    """
+    _check_pair(logits, targets)
+    if pos_weight.shape != logits.shape[1:] or bool((pos_weight < 0).any()):
+        raise ValueError(
+            f"pos_weight has shape {tuple(pos_weight.shape)} and its least is "
+            f"{float(pos_weight.min()) if pos_weight.numel() else None}; give a weight of 0 or "
+            f"more for each of the {logits.shape[1]} labels"
+        )
+    each = F.binary_cross_entropy_with_logits(
+        logits, targets.clamp(min=0), pos_weight=pos_weight, reduction="none"
+    )
+    return _annotated_mean(each, targets)
+
+
+def positive_weights(targets: Tensor, most: float = 100.0) -> Tensor:
+    """Negatives per positive of each label, (N, L) -> (L,): with it, both weigh the same in sum.
+
+    Args:
+        targets: of the training split, in {0, 1} or -1.
+        most: the largest weight; a label without a positive gets it.
+    """
+    positives, negatives = (targets == 1).sum(dim=0), (targets == 0).sum(dim=0)
+    return (negatives / positives.clamp(min=1)).clamp(max=most)
+
+
+def focal_loss(
+    logits: Tensor, targets: Tensor, gamma: float = 2.0, alpha: float | None = None
+) -> Tensor:
+    """Focal loss (Lin et al. 2017, arXiv 1708.02002): entries that are right already count little.
+
+    Each entry's cross-entropy is multiplied by (1 - p_t)^gamma, p_t the probability of the truth.
+    gamma = 0 without alpha is `masked_bce`.
+
+    Args:
+        gamma: focus, 0 or more.
+        alpha: weight of positives, 1 - alpha of negatives, in [0, 1]; None weighs both 1.
+
+    Shape:
+        logits (B, L), targets (B, L) in {0, 1} or -1 -> scalar: mean over annotated entries.
+
+    Raises:
+        ValueError: shapes differ, gamma is negative, or alpha is outside [0, 1].
+    """
+    _check_pair(logits, targets)
+    if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):
+        raise ValueError(
+            f"gamma is {gamma} and alpha {alpha}; give gamma of 0 or more, and alpha from 0 to 1 "
+            "or None"
+        )
+    signed = torch.where(targets > 0, logits, -logits)  # its sigmoid is p_t
+    each = -_power(torch.sigmoid(-signed), gamma) * F.logsigmoid(signed)
+    if alpha is not None:
+        each = each * torch.where(targets > 0, alpha, 1 - alpha)
+    return _annotated_mean(each, targets)
+
+
+def asymmetric_loss(
+    logits: Tensor,
+    targets: Tensor,
+    gamma_neg: float = 4.0,
+    gamma_pos: float = 1.0,
+    clip: float = 0.05,
+) -> Tensor:
+    """ASL (Ridnik et al. 2021, arXiv 2009.14119): focus negatives more than positives, and forget
+    those that are easy.
+
+        positive: (1 - p)^gamma_pos log p        negative: p_m^gamma_neg log(1 - p_m)
+        p_m = max(p - clip, 0)
+
+    The paper's code adds over the batch; here it is the mean over annotated entries (TRAPS 14). The
+    focusing weights carry gradients, as the formula is written.
+
+    Args:
+        gamma_neg, gamma_pos: focus, 0 or more.
+        clip: probability below which a negative counts nothing, in [0, 1).
+
+    Shape:
+        logits (B, L), targets (B, L) in {0, 1} or -1 -> scalar.
+
+    Raises:
+        ValueError: shapes differ, a gamma is negative, or clip is outside [0, 1).
+    """
+    _check_pair(logits, targets)
+    if min(gamma_neg, gamma_pos) < 0 or not 0 <= clip < 1:
+        raise ValueError(
+            f"gamma_neg is {gamma_neg}, gamma_pos {gamma_pos} and clip {clip}; give gammas of 0 or "
+            "more, and clip from 0 and below 1"
+        )
+    shifted = (torch.sigmoid(logits) - clip).clamp(min=0)  # p_m
+    # without a clip, 1 - p_m can be 0: its logarithm is taken from the logits
+    log_negative = torch.log1p(-shifted) if clip else F.logsigmoid(-logits)
+    positive = _power(torch.sigmoid(-logits), gamma_pos) * F.logsigmoid(logits)
+    negative = _power(shifted, gamma_neg) * log_negative
+    return _annotated_mean(-torch.where(targets > 0, positive, negative), targets)
+
+
+def _power(base: Tensor, exponent: float) -> Tensor:
+    """base ** exponent for a base of 0 or more, with a gradient that is finite at 0."""
+    return base.clamp(min=torch.finfo(base.dtype).tiny) ** exponent
+
+
+def _check_pair(logits: Tensor, targets: Tensor) -> None:
     if logits.shape != targets.shape:
         raise ValueError(
             f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)} must both be (B, L)"
         )
+
+
+def _annotated_mean(each: Tensor, targets: Tensor) -> Tensor:
     known = targets >= 0
-    each = F.binary_cross_entropy_with_logits(logits, targets.clamp(min=0), reduction="none")
     return (each * known).sum() / known.sum().clamp(min=1)
 
 

@@ -23,7 +23,6 @@ from hybridlab.ablation.findings import (
     BETTER,
     LEAST_SECONDS,
     LEAST_SHARE,
-    LOWER_IS_BETTER,
     Analysis,
     Comparison,
     Row,
@@ -35,6 +34,7 @@ from hybridlab.ablation.records import RunRecord
 from hybridlab.ablation.state import load_results, study_state
 from hybridlab.ablation.study import Study, level_name
 from hybridlab.evaluation.hierarchical import Estimate, RunMetric, hierarchical_interval
+from hybridlab.evaluation.named import named_metric
 
 LEAST_RESAMPLES = 100
 _NAN = math.nan
@@ -68,7 +68,7 @@ def analyse(
     Args:
         source: a study's folder, or records of `load_results`.
         reference: what others are compared with; by default the study's, or the first record's.
-        metric: one of `hybridlab.ablation.runs.METRICS`.
+        metric: any name that `hybridlab.evaluation.named` knows, whether or not the study has it.
         resamples: of the bootstrap; more where many variants are compared (a note says when).
         level: of the intervals; tests are at 1 - level.
         seed: of the resampling: the same gives the same figures.
@@ -183,7 +183,7 @@ def _from_records(records: list[RunRecord]) -> _Source:
 def _mean(runs: RunMetric, metric: str, level: float, seed: int) -> Estimate:
     """Mean over seeds with its interval, inside [0, 1]."""
     # A resample holds copies, which raise AP: the basic interval takes that bias off again.
-    method = "basic" if metric == "mean_ap" else "percentile"
+    method = "basic" if named_metric(metric).basic_interval else "percentile"
     found = hierarchical_interval(runs, None, seed, level, method)
     return found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))
 
@@ -271,7 +271,7 @@ def _best(
 
     Compared with all others at once, as in Hsu's comparisons with the best.
     """
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    sign = -1 if named_metric(metric).lower_is_better else 1
     means = {name: sign * float(np.mean([each.whole for each in found.values()]))
              for name, found in runs.items() if found}
     if len(means) < 2:

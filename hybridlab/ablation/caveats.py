@@ -37,6 +37,11 @@ def caveats(
             "one seed: intervals cover the test samples only, there is no t-test, and no claim "
             "about methods can be made; run more seeds"
         )
+    if measured.fewest == 1:
+        notes.append(
+            "one test sample: it says nothing about others, so there are no intervals and no "
+            "difference is judged; test on more samples"
+        )
     if compared and 2 * len(compared) / (resamples + 1) >= 1 - level:
         notes.append(
             f"{resamples} resamples are too few for {len(compared)} comparisons: the smallest "
@@ -53,7 +58,7 @@ def caveats(
             f"{measured.absent} of {measured.labels} labels have no positive among the test "
             "samples and are left out of means over labels"
         )
-    if measured.shared and measured.samples:
+    if measured.shared and measured.fewest > 1:
         notes.append(
             "test samples are the same in all runs; intervals over samples speak of other samples "
             "of the same kind"

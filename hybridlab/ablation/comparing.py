@@ -17,7 +17,6 @@ from hybridlab.ablation.detecting import detectable_difference, resolved, seeds_
 from hybridlab.ablation.findings import (
     BETTER,
     LARGEST,
-    LOWER_IS_BETTER,
     NOT_SHOWN,
     ONE_SEED,
     UNDEFINED,
@@ -25,6 +24,7 @@ from hybridlab.ablation.findings import (
     Comparison,
 )
 from hybridlab.evaluation.hierarchical import Estimate, RunMetric, hierarchical_interval
+from hybridlab.evaluation.named import named_metric
 from hybridlab.evaluation.significance import (
     PairedT,
     cohens_d_paired,
@@ -74,12 +74,16 @@ def _judged(
 ) -> Comparison:
     of_seeds, of_samples = test.sd**2, _variance_of_samples(each)
     strictest = resolved(strictest, np.shape(each.a.drawn)[1])
-    detectable = detectable_difference(of_seeds, of_samples, estimate.seeds, strictest)
     verdict = _verdict(estimate, p_holm, metric, alpha)
+    if verdict == UNDEFINED:  # without an interval, nothing is detected
+        of_samples = math.nan
+    detectable = detectable_difference(of_seeds, of_samples, estimate.seeds, strictest)
     known = detectable < LARGEST  # False for NaN
     words = describe_difference(estimate, p_holm, alpha, detectable=detectable if known else None)
     if detectable == LARGEST and words.startswith(NOT_SHOWN):
         words += "; none, however large, is likely to be shown with so few seeds"
+    if verdict == UNDEFINED:
+        words = words.replace(NOT_SHOWN, UNDEFINED, 1)
     if verdict == ONE_SEED and not words.startswith(NOT_SHOWN):
         words = f"between these two trained models: {words}"
     return Comparison(
@@ -112,4 +116,4 @@ def _verdict(estimate: Estimate, p_holm: float, metric: str, alpha: float) -> st
         return ONE_SEED
     if not (estimate.low > 0 or estimate.high < 0) or not p_holm < alpha:
         return NOT_SHOWN
-    return BETTER if (estimate.value > 0) != (metric in LOWER_IS_BETTER) else WORSE
+    return BETTER if (estimate.value > 0) != named_metric(metric).lower_is_better else WORSE

@@ -22,12 +22,12 @@ from hybridlab.ablation.drawing import (
     number_points,
     one_line,
     point,
+    short,
     title,
 )
 from hybridlab.ablation.findings import (
     LEAST_SECONDS,
     LEAST_SHARE,
-    LOWER_IS_BETTER,
     Analysis,
     Row,
 )
@@ -45,10 +45,10 @@ def cost_plot(analysis: Analysis, cost: str = "both") -> Figure:
     """
     if cost not in ("both", "parameters", "seconds"):
         raise ValueError(f"cost is {cost!r}; choose 'parameters', 'seconds' or 'both'")
-    comparable(analysis)
+    drawn = {row.name for row in comparable(analysis)}
     kinds = ["parameters", "seconds"] if cost == "both" else [cost]
     rows = [row for row in analysis.rows
-            if row.comparison is not None or (row.name == analysis.reference and row.seeds)]
+            if row.name in drawn or (row.name == analysis.reference and row.seeds)]
     wide = 4.6 * len(kinds) + 0.6
     room = int(72 * wide / 6.1) - 8  # letters in a line
     columns = 2 if len(kinds) == 2 else 1
@@ -61,8 +61,9 @@ def cost_plot(analysis: Analysis, cost: str = "both") -> Figure:
     grid = panels.subplots(1, len(kinds), squeeze=False, sharey=True)[0]
     for axes, kind in zip(grid, kinds, strict=True):
         _cost_panel(axes, analysis, rows, kind)
-    lower = ", lower is better" if analysis.metric in LOWER_IS_BETTER else ""
-    grid[0].set_ylabel(f"difference in {analysis.metric_name} (points{lower})", color=INK)
+    lower = ", lower is better" if analysis.lower_is_better else ""
+    label = f"difference in {analysis.metric_name} (points{lower})"
+    grid[0].set_ylabel(short(label, 52), color=INK)
     for at, text in enumerate(key):
         strip.text(
             0.03 + (at // deep) * 0.97 / columns, 1 - (at % deep + 0.5) / (deep + 1.4), text,
@@ -161,5 +162,5 @@ def _ends(row: Row) -> tuple[float, float, float]:
 
 
 def _cost_title(analysis: Analysis) -> str:
-    verb = "changes against" if analysis.metric in LOWER_IS_BETTER else "gains over"
+    verb = "changes against" if analysis.lower_is_better else "gains over"
     return f"What each variant {verb} “{one_line(analysis.reference)}”, and what it costs"

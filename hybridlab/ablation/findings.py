@@ -10,14 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-FORMAT = "hybridlab.analysis/1"
+from hybridlab.evaluation.named import named_metric
 
-# As the metrics stand in print.
-METRIC_NAMES = {
-    "mean_ap": "mAP", "cp": "CP", "cr": "CR", "cf1": "CF1", "op": "OP", "or_": "OR", "of1": "OF1",
-    "macro_f1": "macro-F1", "exact_match": "exact match", "hamming": "Hamming loss",
-}
-LOWER_IS_BETTER = frozenset({"hamming"})
+FORMAT = "hybridlab.analysis/1"
 
 BETTER, WORSE, NOT_SHOWN = "better", "worse", "no difference shown"
 ONE_SEED, UNDEFINED = "one seed only", "not defined"
@@ -48,7 +43,8 @@ class Comparison:
         seeds_needed: how many seeds show a true difference as large as `value` four times in five
             on the same number of test samples; None if no number up to 1,000 does, and
             wherever `detectable` is NaN.
-        verdict: "better", "worse", "no difference shown", "one seed only" or "not defined".
+        verdict: "better", "worse", "no difference shown", "one seed only", or "not defined" where
+            there is no interval.
         words: the same as a sentence with its figures.
     """
 
@@ -152,7 +148,7 @@ class Trouble:
 
     Attributes:
         variant, seed: which run.
-        kind: "failed", "missing" or "undefined".
+        kind: "failed", "missing" or "undefined" (the metric has no value for it).
         why: in words; may be empty.
     """
 
@@ -168,7 +164,7 @@ class Analysis:
 
     Attributes:
         study, question: of the study; empty where records alone were given.
-        metric: by its name in code, such as "mean_ap".
+        metric: by its name in code, such as "mean_ap" (`hybridlab.evaluation.named`).
         reference: the variant that others are compared with.
         seeds: of the study.
         level, resamples, bootstrap_seed: of the intervals.
@@ -211,7 +207,12 @@ class Analysis:
     @property
     def metric_name(self) -> str:
         """As it stands in print: "mAP"."""
-        return METRIC_NAMES[self.metric]
+        return named_metric(self.metric).printed
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the metric is a loss."""
+        return named_metric(self.metric).lower_is_better
 
     @property
     def alpha(self) -> float:

@@ -70,7 +70,11 @@ def prepare(
     """
     found = _look(study, folder, code, allow_mixed_code)
     if found.write or not found.state.complete:
-        _probe(folder)
+        _check_writable(
+            [folder, folder / RUNS, folder / FAILURES], f"cannot write in {folder}",
+            "nothing was started and what is there is kept: choose another place with "
+            "--folder PATH",
+        )
         if not found.state.complete:
             _check_room(found.state)
     if found.write:
@@ -105,9 +109,17 @@ def stale_runs(study: Study, folder: str | Path) -> list[str]:
 def _look(study: Study, folder: Path, code: dict[str, str], allow_mixed_code: bool) -> _Found:
     stored, damaged = definition_or_why(folder)
     state = study_state(study, folder)
+    if stored is None and (strange := _strangers(study, folder)):
+        # lost, or written a moment ago by another start, whose runs these are
+        stored, damaged = definition_or_why(folder)
+        if stored is None:
+            raise StudyChangedError(
+                f"{folder} has no whole {NAME}, and {len(strange)} of its runs are not of this "
+                f"study ({', '.join(strange[:3])}{', ...' if len(strange) > 3 else ''} in {RUNS}): "
+                "its recipe, a variant or its seeds have changed. The runs are kept as they are; "
+                "give the study as it was, or a new folder with --folder NAME"
+            )
     if stored is None:
-        # Never written, or lost: then the runs are what is left of it.
-        _check_strangers(study, folder)
         write, mixed = True, mixtures(folder, state.done)
     else:
         write, mixed = check_definition(study, stored, folder), list(stored.get("mixed_code", []))
@@ -128,20 +140,13 @@ def _look(study: Study, folder: Path, code: dict[str, str], allow_mixed_code: bo
     return _Found(state, mixed, write, damaged, notices)
 
 
-def _check_strangers(study: Study, folder: Path) -> None:
-    """Without study.json: every run that counts must be one of the study's."""
+def _strangers(study: Study, folder: Path) -> list[str]:
+    """The runs that count and are none of the study's."""
     known = {run.key for run in study.runs()}
     places = sorted((folder / RUNS).glob("[!.]*")) if (folder / RUNS).is_dir() else []
-    strange = [
+    return [
         path.name for path in places if path.name not in known and check_run(path).done is not None
     ]
-    if strange:
-        raise StudyChangedError(
-            f"{folder} has no whole {NAME}, and {len(strange)} of its runs are not of this study "
-            f"({', '.join(strange[:3])}{', ...' if len(strange) > 3 else ''} in {RUNS}): its "
-            "recipe, a variant or its seeds have changed. The runs are kept as they are; give the "
-            "study as it was, or a new folder with --folder NAME"
-        )
 
 
 def _other_code(state: StudyState, code: dict[str, str]) -> tuple[Counter[str], int]:
@@ -198,26 +203,18 @@ def check_store(store: Path) -> None:
 
     Raises:
         StudyFolderError: it cannot.
+        NotEnoughDiskError: the disk is full.
     """
-    probe = store / f".probe-{secrets.token_hex(4)}"
-    try:
-        store.mkdir(parents=True, exist_ok=True)
-        try:
-            probe.write_bytes(b"")
-        finally:
-            with suppress(OSError):
-                probe.unlink()
-    except OSError as error:
-        raise StudyFolderError(
-            f"cannot keep the caches that runs share in {store} ({error.strerror or error}); no "
-            "run was started: give a folder that can be written, with --store PATH"
-        ) from error
+    _check_writable(
+        [store], f"cannot keep the caches that runs share in {store}",
+        "no run was started: give a folder that can be written, with --store PATH",
+    )
 
 
-def _probe(folder: Path) -> None:
-    """Make the folders, and write and remove a file in each."""
+def _check_writable(places: list[Path], trouble: str, advice: str) -> None:
+    """Make the folders, and write and remove a file in each; else raise, in these words."""
     try:
-        for place in (folder, folder / RUNS, folder / FAILURES):
+        for place in places:
             place.mkdir(parents=True, exist_ok=True)
             probe = place / f".probe-{secrets.token_hex(4)}"
             try:
@@ -228,10 +225,7 @@ def _probe(folder: Path) -> None:
     except NotEnoughDiskError:
         raise
     except OSError as error:
-        raise StudyFolderError(
-            f"cannot write in {folder} ({error.strerror or error}); nothing was started and what "
-            "is there is kept: choose another place with --folder PATH"
-        ) from error
+        raise StudyFolderError(f"{trouble} ({error.strerror or error}); {advice}") from error
 
 
 def _check_room(state: StudyState) -> None:

@@ -6,7 +6,6 @@ run. One run is in memory at a time.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -15,17 +14,17 @@ from numpy.typing import NDArray
 
 from hybridlab.ablation.findings import Trouble
 from hybridlab.ablation.records import Predictions, RunRecord
-from hybridlab.ablation.runs import METRICS
-from hybridlab.evaluation.bootstrap import resample_counts
-from hybridlab.evaluation.hierarchical import RunMetric, resample_runs
-from hybridlab.evaluation.inputs import Floats, ratio
-from hybridlab.evaluation.metrics import rates_from_counts
-
-_CHUNK = 250  # resamples in work at once
+from hybridlab.evaluation.bootstrap import resampled_values
+from hybridlab.evaluation.hierarchical import RunMetric
+from hybridlab.evaluation.inputs import Floats
+from hybridlab.evaluation.named import NamedMetric, named_metric
 
 
 class Measured(NamedTuple):
-    """A metric of one run: on its test samples, and (R,) on resamples of them."""
+    """A metric of one run: on its test samples, and (R,) on resamples of them.
+
+    All is NaN where the metric is not defined; `drawn` also for fewer than two samples.
+    """
 
     whole: float
     drawn: Floats
@@ -38,6 +37,7 @@ class Measurements(NamedTuple):
         runs: variant -> seed -> its measure; runs on which the metric is not defined are left out.
         troubles: those that were left out.
         samples: N of the first seed.
+        fewest: N of the seed that has fewest.
         absent: labels without a positive among the test samples, of `labels`.
         shared: every seed has the same test samples.
     """
@@ -45,6 +45,7 @@ class Measurements(NamedTuple):
     runs: dict[str, dict[int, Measured]]
     troubles: list[Trouble]
     samples: int
+    fewest: int
     absent: int
     labels: int
     shared: bool
@@ -65,8 +66,7 @@ def measure_runs(
         ValueError: an unknown metric, `resamples` below 1, or runs of one seed whose test samples
             or targets differ.
     """
-    if metric not in METRICS:
-        raise ValueError(f"metric is {metric!r}; choose one of {', '.join(METRICS)}")
+    asked = named_metric(metric)
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}; expected at least 1 (1000 is usual)")
     runs: dict[str, dict[int, Measured]] = {}
@@ -79,31 +79,40 @@ def measure_runs(
             record.seed, _Split(record.variant, sorted_.ids, sorted_.targets)
         )
         _check_same(split, record, sorted_)
-        if math.isnan(record.metrics[metric]):
+        try:
+            measured = measure_run(sorted_, asked, resamples, seed)
             why = f"{metric} is not defined on its test samples (no label has a positive, say)"
+        except ValueError as error:  # such as K above the number of labels: other runs may do
+            measured, why = None, f"{metric} cannot be computed for it: {error}"
+        if measured is None or np.isnan(measured.whole):
             troubles.append(Trouble(record.variant, record.seed, "undefined", why))
         else:
-            found[record.seed] = measure_run(sorted_, metric, resamples, seed)
+            found[record.seed] = measured
     first = next(iter(splits.values()), None)
     if first is None:
-        return Measurements(runs, troubles, 0, 0, 0, True)
+        return Measurements(runs, troubles, 0, 0, 0, 0, True)
     return Measurements(
-        runs, troubles, len(first.ids), int((~(first.targets == 1).any(axis=0)).sum()),
-        first.targets.shape[1], all(_equal(first, other) for other in splits.values()),
+        runs, troubles, len(first.ids), min(len(each.ids) for each in splits.values()),
+        int((~(first.targets == 1).any(axis=0)).sum()), first.targets.shape[1],
+        all(_equal(first, other) for other in splits.values()),
     )
 
 
-def measure_run(predictions: Predictions, metric: str, resamples: int, seed: int) -> Measured:
-    """One metric of one run; the same `seed`, N and `resamples` give the same resamples."""
+def measure_run(
+    predictions: Predictions, metric: str | NamedMetric, resamples: int, seed: int
+) -> Measured:
+    """One metric of one run; the same `seed`, N and `resamples` give the same resamples.
+
+    Raises:
+        ValueError: an unknown metric, or one that these predictions cannot have.
+    """
+    asked = named_metric(metric) if isinstance(metric, str) else metric
     scores, decisions, targets, _ = predictions
-    if metric == "mean_ap":
-        whole, drawn = resample_runs([(scores, decisions)], targets, resamples, seed)[metric]
-        return Measured(float(np.asarray(whole)[0]), np.asarray(drawn)[0])
-    counts = resample_counts(len(targets), resamples, seed)
-    chunks = [counts[at : at + _CHUNK] for at in range(0, resamples, _CHUNK)]
-    once = np.ones((1, len(targets)), np.int32)
-    values = [_weighted(decisions, targets, metric, each) for each in (once, *chunks)]
-    return Measured(float(values[0][0]), np.concatenate(values[1:]))
+    weigh = asked.prepare(scores, decisions, targets)
+    whole = float(weigh(np.ones((1, len(targets)), np.int32))[0])
+    if np.isnan(whole):
+        return Measured(whole, np.full(resamples, np.nan))
+    return Measured(whole, resampled_values(weigh, len(targets), resamples, seed))
 
 
 def stacked(runs: dict[int, Measured], seeds: Iterable[int]) -> RunMetric:
@@ -112,32 +121,6 @@ def stacked(runs: dict[int, Measured], seeds: Iterable[int]) -> RunMetric:
     return RunMetric(
         np.array([each.whole for each in chosen]), np.stack([each.drawn for each in chosen])
     )
-
-
-def _weighted(
-    decisions: NDArray[np.bool_], targets: NDArray[np.int8], metric: str,
-    counts: NDArray[np.int32],
-) -> Floats:
-    """The metric with every sample counted so often: counts (R, N) -> (R,).
-
-    The same definitions as `evaluation.decisions.threshold_metrics`.
-    """
-    # float32 for the speed of the matrix product; counts stay exact below 2**24 samples
-    weights = counts.astype(np.float32)
-    annotated, positive = targets >= 0, targets == 1
-    if metric not in ("exact_match", "hamming"):
-        predicted = decisions & annotated
-        marks = (predicted & positive, predicted, positive)
-        rates = rates_from_counts(*(weights @ mark.astype(np.float32) for mark in marks))
-        return np.asarray(getattr(rates, metric))
-    wrong = (decisions != positive) & annotated  # (N, L)
-    if metric == "hamming":
-        part, whole = wrong.sum(axis=1), annotated.sum(axis=1)
-    else:
-        seen = annotated.any(axis=1)
-        part, whole = seen & ~wrong.any(axis=1), seen
-    exact = counts.astype(np.float64)
-    return ratio(exact @ part, exact @ whole, np.nan)
 
 
 def _by_id(predictions: Predictions) -> Predictions:

@@ -22,7 +22,7 @@ from hybridlab.ablation.drawing import (
     short,
     title,
 )
-from hybridlab.ablation.findings import LOWER_IS_BETTER, Analysis, Cell, Row
+from hybridlab.ablation.findings import Analysis, Cell, Row
 from hybridlab.ablation.tables import interval
 
 __all__ = [
@@ -72,7 +72,7 @@ def forest_plot(analysis: Analysis) -> Figure:
     axes.set_axisbelow(True)
     axes.set_xlabel(
         f"difference in {analysis.metric_name} to “{one_line(analysis.reference)}” "
-        f"(points{', lower is better' if analysis.metric in LOWER_IS_BETTER else ''})\n"
+        f"(points{', lower is better' if analysis.lower_is_better else ''})\n"
         f"mark and line: mean and {100 * analysis.level:g} % interval; ticks under it: single "
         "seeds; open mark: not shown",
         fontsize=9, color=INK, parse_math=False,

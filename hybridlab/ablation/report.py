@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -126,7 +127,7 @@ def _figures(analysis: Analysis) -> Iterator[str]:
         "figures verdict",
     )
     yield html_table(tests, "Tests, power and cost of the same variants")
-    if not any(row.comparison is not None for row in analysis.rows):
+    if not any(row.comparison and not math.isnan(row.comparison.low) for row in analysis.rows):
         return
     share = f"{100 * analysis.level:g} %"
     yield picture(
@@ -145,20 +146,17 @@ def _figures(analysis: Analysis) -> Iterator[str]:
 
 
 def _factors(analysis: Analysis) -> Iterator[str]:
-    if analysis.main_effects:
-        yield heading("Main effects")
-        yield html_table(
-            _effect_columns(effects_table(analysis, analysis.main_effects)),
-            "Each level against the reference's, as a mean over all levels of the other factors",
-            "figures verdict",
-        )
-    if analysis.interactions:
-        yield heading("Interactions")
-        yield html_table(
-            _effect_columns(effects_table(analysis, analysis.interactions)),
-            "A difference of differences: 0 where the effects of two factors add up",
-            "figures verdict",
-        )
+    for head, effects, caption in (
+        ("Main effects", analysis.main_effects,
+         "Each level against the reference's, as a mean over all levels of the other factors"),
+        ("Interactions", analysis.interactions,
+         "A difference of differences: 0 where the effects of two factors add up"),
+    ):
+        if effects:
+            yield heading(head)
+            yield html_table(
+                _effect_columns(effects_table(analysis, effects)), caption, "figures verdict"
+            )
     known = {cell.factors for cell in analysis.cells}
     drawn = [pair for pair in combinations(analysis.factors, 2) if pair in known]
     for one, two in drawn[:_MOST_PICTURES]:

@@ -26,7 +26,8 @@ class Report:
     folder: Annotated[Positional[Path], arg(metavar="STUDY_FOLDER")]
     """A study's folder, such as runs/studies/NAME."""
     metric: Annotated[str | None, arg(metavar="NAME")] = None
-    """The metric that variants are judged by; by default the first of the study."""
+    """The metric that variants are judged by, such as of1, map@10 or cf1@3; by default the first of
+    the study."""
     reference: Annotated[str | None, arg(metavar="NAME")] = None
     """The variant that others are compared with; by default the study's."""
     out: Annotated[Path | None, arg(metavar="FILE")] = None

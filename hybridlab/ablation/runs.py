@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 SCHEMA = 1
 KEY_LENGTH = 16
 
-# What the engine computes from the predictions of every run.
+# What the engine computes from the predictions of every run, and every done.json holds. A study
+# may ask for more (`hybridlab.evaluation.named`): that is computed when it is analysed.
 METRICS = (
     "mean_ap", "cp", "cr", "cf1", "op", "or_", "of1", "macro_f1", "exact_match", "hamming",
 )

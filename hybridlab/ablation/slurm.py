@@ -1,4 +1,8 @@
-"""The jobs of a SLURM cluster, through submitit (extra "slurm"), as an executor."""
+"""The jobs of a SLURM cluster, through submitit (extra "slurm"), as an executor.
+
+Unlike the workers of one machine, a job does not end with the process that sent it, on purpose: it
+must outlive the login shell, and its run is found done when the same command is given again.
+"""
 
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hybridlab.ablation.errors import StudyFileError
-from hybridlab.ablation.runs import METRICS, RunSpec, canonical, plain_json
+from hybridlab.ablation.runs import RunSpec, canonical, plain_json
 from hybridlab.ablation.study_file import STUDY_FILE, function_name, import_module, load_file
+from hybridlab.evaluation.named import named_metric
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -44,7 +45,9 @@ class Study:
         variants: name -> what it changes in the recipe. The variant that changes nothing is {}.
         seeds: each variant is run with each.
         reference: the variant that the others are compared with.
-        metrics: which metrics tables and tests are about, of `runs.METRICS`; the first leads.
+        metrics: which metrics tables and tests are about, by their names in
+            `hybridlab.evaluation.named`, such as "cf1@3"; the first leads. They are computed from
+            the predictions that every run keeps, so others may be asked for once it is run.
         hypotheses: variant -> what is expected of it, one sentence, written before it is run.
         factors: factor -> its levels, where the variants are their combinations.
         file: the study file that `run` stands in, if it does.
@@ -213,9 +216,10 @@ def _check_names(study: Study) -> None:
         )
     if not isinstance(study.question, str) or not study.question.strip():
         raise ValueError("question is empty; say in one sentence what the study asks")
-    unknown = [metric for metric in study.metrics if metric not in METRICS]
-    if unknown or not study.metrics:
-        raise ValueError(f"metrics is {study.metrics}; choose one or more of {', '.join(METRICS)}")
+    if not study.metrics:
+        raise ValueError("metrics is empty; give one or more, such as ('mean_ap', 'cf1', 'of1')")
+    for metric in study.metrics:
+        named_metric(metric)
     for name, sentence in study.hypotheses.items():
         if name not in study.variants:
             raise ValueError(

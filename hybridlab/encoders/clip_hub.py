@@ -62,6 +62,16 @@ def build_clip(
         source = str(weights_path)
     elif pretrained:
         tags = open_clip.list_pretrained_tags_by_model(model_name)
+        if not tags:
+            raise ValueError(
+                f"open_clip knows no weights of {model_name}; pass weights_path= and "
+                "preprocessing=, or pretrained=False for random ones"
+            )
+        if not tag:
+            raise ValueError(
+                f"{name!r} does not say which weights; name a tag, as in MODEL:TAG; the tags of "
+                f"{model_name} are {', '.join(tags)}"
+            )
         if tag not in tags:
             raise ValueError(_unknown(f"tag of {model_name}", tag, tags))
         source = str(_weights_of(model_name, tag))

@@ -148,7 +148,16 @@ _AREAS: dict[str, Callable[[Floats, Array], float]] = {
 AP_KINDS = tuple(_AREAS)
 
 
-def _area(kind: str) -> Callable[[Floats, Array], float]:
+def check_kind(kind: str) -> str:
+    """Return `kind` if it is one of `AP_KINDS`.
+
+    Raises:
+        ValueError: it is none of them.
+    """
     if kind not in _AREAS:
         raise ValueError(f"kind is {kind!r}; expected one of {', '.join(map(repr, _AREAS))}")
-    return _AREAS[kind]
+    return kind
+
+
+def _area(kind: str) -> Callable[[Floats, Array], float]:
+    return _AREAS[check_kind(kind)]

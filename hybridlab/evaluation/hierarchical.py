@@ -43,7 +43,8 @@ class RunMetric(NamedTuple):
 
     Attributes:
         whole: (S,) on the split as it is.
-        drawn: (S, R) on R resamples of the test samples, the same resamples for every seed.
+        drawn: (S, R) on R resamples of the test samples, the same resamples for every seed; all
+            NaN where there are fewer than two samples.
     """
 
     whole: ArrayLike
@@ -55,8 +56,10 @@ class Estimate(NamedTuple):
 
     Attributes:
         value: the mean over seeds on the split as it is.
-        low, high: ends of the interval.
-        p: two-sided p-value of "no difference", of at least 2 / (R + 1); NaN for one variant.
+        low, high: ends of the interval; NaN for fewer than two test samples, and where no resample
+            has a value.
+        p: two-sided p-value of "no difference", of at least 2 / (R + 1); NaN for one variant, and
+            without an interval.
         seeds: S. With one, the interval covers the test samples only.
     """
 
@@ -187,7 +190,7 @@ def hierarchical_interval(
     seeds = len(whole)
     means = _resampled_means(drawn, seed, small_sample)
     value, low, high = _interval(float(whole.mean()), means, level, method)
-    p = float("nan") if b is None or np.isnan(value) else _two_sided(value, means, method)
+    p = float("nan") if b is None or np.isnan(low) else _two_sided(value, means, method)
     return Estimate(value, low, high, p, seeds)
 
 

@@ -81,6 +81,24 @@ def check_decisions(decisions: ArrayLike) -> NDArray[np.bool_]:
     return array.astype(np.bool_)
 
 
+def check_counts(counts: ArrayLike, n: int) -> NDArray[np.integer]:
+    """Return `counts`, how often each resample holds each of `n` samples, as whole numbers (R, n).
+
+    Raises:
+        ValueError: another shape, a negative number, or a fraction.
+    """
+    array = np.asarray(counts)
+    if array.ndim != 2 or array.shape[1] != n:
+        raise ValueError(f"counts has shape {array.shape}; expected (R, {n})")
+    if array.dtype.kind not in "iu":
+        if array.dtype.kind not in "fb" or not (array == np.floor(array)).all():
+            raise ValueError("counts holds a fraction or no number; expected whole numbers >= 0")
+        array = array.astype(np.int64)
+    if array.min(initial=0) < 0:
+        raise ValueError("counts holds a negative number; expected whole numbers >= 0")
+    return array
+
+
 def ratio(top: ArrayLike, bottom: ArrayLike, undefined: float) -> Floats:
     """top / bottom, and `undefined` where bottom is 0."""
     top, bottom = np.asarray(top, np.float64), np.asarray(bottom, np.float64)

@@ -6,6 +6,7 @@
 | `decisions` | CP CR CF1 OP OR OF1, macro F1, exact match, Hamming: of yes/no decisions |
 | `top_k` | decisions by rank, in both published senses |
 | `ranking` | one-error, coverage, ranking loss, MAP@k: of scores, image by image |
+| `named` | each of these by its name in code, on resamples: what a study asks for |
 
 Inputs are anything that `numpy.asarray` takes (CPU tensors too). Targets are 1 (present),
 0 (absent) or -1 (not annotated: the entry is masked). A label without a positive in the split is
@@ -35,11 +36,13 @@ from hybridlab.evaluation.inputs import (
 from hybridlab.evaluation.ranking import (
     MapAtK,
     RankingMetrics,
+    RankingPerImage,
     coverage,
     map_at_k,
     one_error,
     ranking_loss,
     ranking_metrics,
+    ranking_per_image,
 )
 from hybridlab.evaluation.top_k import TOP_K_SENSES, top_k_decisions
 
@@ -51,6 +54,7 @@ __all__ = [
     "MapAtK",
     "MeanAP",
     "RankingMetrics",
+    "RankingPerImage",
     "Rates",
     "ThresholdMetrics",
     "average_precision",
@@ -64,6 +68,7 @@ __all__ = [
     "one_error",
     "ranking_loss",
     "ranking_metrics",
+    "ranking_per_image",
     "rates_from_counts",
     "threshold_metrics",
     "top_k_decisions",

@@ -49,6 +49,14 @@ class RankingMetrics:
     without_positive: int
 
 
+class RankingPerImage(NamedTuple):
+    """The metrics of `RankingMetrics` of each image, (N,) each; NaN where an image is left out."""
+
+    one_error: Floats
+    coverage: Floats
+    ranking_loss: Floats
+
+
 @dataclass(frozen=True, eq=False)
 class MapAtK:
     """Average precision of each image's k best labels; not a class-mAP (TRAPS 2).
@@ -75,6 +83,26 @@ def ranking_metrics(scores: ArrayLike, targets: ArrayLike) -> RankingMetrics:
     Raises:
         ValueError: shapes differ, a score is not finite, or a target is not 0, 1 or -1.
     """
+    found = ranking_per_image(scores, targets)
+    seen, some = ~np.isnan(found.coverage), ~np.isnan(found.one_error)
+    return RankingMetrics(
+        one_error=_mean(found.one_error[some]),
+        coverage=_mean(found.coverage[seen]),
+        ranking_loss=_mean(found.ranking_loss[seen]),
+        images=int(seen.sum()),
+        without_positive=int((seen & ~some).sum()),
+    )
+
+
+def ranking_per_image(scores: ArrayLike, targets: ArrayLike) -> RankingPerImage:
+    """What `ranking_metrics` takes the means of, image by image.
+
+    Shape:
+        scores (N, L), targets (N, L) in {1, 0, -1 = not annotated}
+
+    Raises:
+        ValueError: as `ranking_metrics`.
+    """
     ranked = _ranked(scores, targets)
     positives, negatives = ranked.right.sum(axis=1), ranked.wrong.sum(axis=1)  # (N,)
     seen, some = positives + negatives > 0, positives > 0
@@ -86,12 +114,10 @@ def ranking_metrics(scores: ArrayLike, targets: ArrayLike) -> RankingMetrics:
     pairs = (before * ranked.right).sum(axis=1)
     loss = ratio(pairs, positives * negatives, 0.0)
     first_right = ranked.right[:, :1].sum(axis=1)  # (N,) 1 or 0
-    return RankingMetrics(
-        one_error=_mean(1 - first_right[some]),
-        coverage=_mean(last[seen]),
-        ranking_loss=_mean(loss[seen]),
-        images=int(seen.sum()),
-        without_positive=int((seen & ~some).sum()),
+    return RankingPerImage(
+        one_error=np.where(some, 1.0 - first_right, np.nan),
+        coverage=np.where(seen, last.astype(np.float64), np.nan),
+        ranking_loss=np.where(seen, loss, np.nan),
     )
 
 

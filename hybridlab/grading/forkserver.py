@@ -22,6 +22,7 @@ KNOWN = {
     "sklearn": "sklearn.metrics", "scipy": "scipy", "torchmetrics": "torchmetrics.functional",
     "torchvision": "torchvision", "hybridlab": "hybridlab",
 }
+BROKEN = 70  # exit status of a child that could not go on: its code spoilt what Python needs
 
 
 def main(control: socket.socket) -> None:
@@ -60,8 +61,9 @@ def _fork(control: socket.socket, channel: socket.socket, request: dict[str, obj
         from hybridlab.grading.child import serve
 
         serve(channel, str(request["fork"]), int(request["cpu"]), int(request["memory"]))  # type: ignore[call-overload]
-    finally:
         os._exit(0)
+    finally:
+        os._exit(BROKEN)
 
 
 def _reap(pid: int, patience: float) -> int | None:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from hybridlab.grading import launch
 from hybridlab.grading.blocks import needed
+from hybridlab.grading.forkserver import BROKEN
 from hybridlab.grading.launch import Limits
 from hybridlab.grading.values import HEAD, BadMessageError, pack, sizes, unpack
 
@@ -138,7 +139,14 @@ class Learner:
             self._folder, self.limits, _imports([block.text for block in blocks])
         )
         self._until, self._received = time.monotonic() + _START, 0
-        self._receive()  # "ready"
+        try:
+            self._receive()  # "ready"
+        except (OSError, EOFError) as error:
+            self.end()
+            raise RuntimeError(
+                "a process for the learner's code did not start; the machine may be short of "
+                "memory: try again"
+            ) from error
         self._left = self.limits.wall_seconds
         self._ask({"op": "load", "file": self.source.file, "text": self.source.text,
                    "blocks": [[block.line, block.text] for block in blocks], "own": own})
@@ -220,6 +228,8 @@ class Learner:
         if status is not None and status < 0:
             name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
             return Crashed(f"it ended Python itself, with the signal {name}")
+        if status == BROKEN:
+            return Crashed("it replaced or closed something that Python itself needs")
         return Crashed(f"it ended Python itself, with exit status {status}: os._exit() or the like")
 
 

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import math
 import os
 import platform
 import signal
 import struct
 import sys
+import time
 from pathlib import Path
 
 # seccomp: system calls by number, x86-64 and ARM64
@@ -77,7 +79,7 @@ def _limit(cpu_seconds: int, memory: int) -> None:
 
     now = _sizes()
     for which, value in (
-        (resource.RLIMIT_CPU, cpu_seconds),
+        (resource.RLIMIT_CPU, math.floor(time.process_time() + 0.9) + cpu_seconds),
         (resource.RLIMIT_DATA, now["VmData"] + memory),
         (resource.RLIMIT_AS, now["VmSize"] + 2 * memory),  # shared memory counts here only
         (resource.RLIMIT_FSIZE, 16 * 2**20),

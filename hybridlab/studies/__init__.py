@@ -5,5 +5,9 @@ from __future__ import annotations
 # lesson -> dotted names of its studies; each becomes notebooks/results/NAME.json
 RECORDED: dict[int, tuple[str, ...]] = {
     0: ("hybridlab.studies.views",),
+    1: (
+        "hybridlab.studies.losses", "hybridlab.studies.losses_rare",
+        "hybridlab.studies.losses_balanced",
+    ),
     8: ("hybridlab.studies.parts",),
 }

@@ -16,6 +16,7 @@ from tyro.conf import Positional, arg
 from hybridlab.studies import RECORDED
 
 if TYPE_CHECKING:
+    from hybridlab.ablation.records import RunRecord
     from hybridlab.ablation.study import Study
 
 RESULTS = Path("notebooks/results")
@@ -107,12 +108,16 @@ def record(
 ) -> Path:
     """Analyse a study that is done, print its table, and write RESULTS/STUDY.json.
 
+    The file holds the command, the times of `run_times`, and the figures: those of each metric by
+    its name, and those against other references under "also".
+
     Args:
         command: repeats the study.
         workers: processes that did the runs.
         references: variants that the first metric is compared with besides the study's own.
     """
     from hybridlab.ablation.analysis import analyse
+    from hybridlab.ablation.state import load_results
     from hybridlab.ablation.tables import markdown
     from hybridlab.files import write_json
 
@@ -126,7 +131,7 @@ def record(
     target = results / f"{study.name}.json"
     write_json(
         target,
-        {"command": command, "workers": workers, "wall_seconds": _wall(folder),
+        {"command": command, "workers": workers, **run_times(load_results(folder)),
          "metrics": figures, "also": also},
         overwrite=True,
     )
@@ -134,13 +139,26 @@ def record(
     return target
 
 
-def _wall(folder: Path) -> float:
-    """Seconds from the start of the first run to the end of the last, pauses included."""
+def run_times(records: Sequence[RunRecord]) -> dict[str, float]:
+    """How long the runs of a study took, in seconds.
+
+    Returns:
+        "run_seconds": the sum of the runs' own totals, as if they had been done one after another;
+            what shared parts cost is in the run that computed them, and waiting for another run
+            to compute one counts too.
+        "wall_seconds": how long at least one run was at work. Pauses between sessions are not in
+            it; pauses of the machine while a run was at work are.
+    """
     from datetime import datetime
 
-    from hybridlab.ablation.state import load_results
-
-    manifests = [record.manifest() for record in load_results(folder)]
-    first = min(datetime.fromisoformat(each["started"]) for each in manifests)
-    last = max(datetime.fromisoformat(each["ended"]) for each in manifests)
-    return round((last - first).total_seconds(), 1)
+    spans = sorted(
+        (datetime.fromisoformat(each["started"]), datetime.fromisoformat(each["ended"]))
+        for each in (record.manifest() for record in records)
+    )
+    wall, until = 0.0, None
+    for started, ended in spans:
+        begun = started if until is None else max(started, until)
+        wall += max((ended - begun).total_seconds(), 0.0)
+        until = ended if until is None else max(until, ended)
+    total = sum(record.seconds["total"] for record in records)
+    return {"run_seconds": round(total, 1), "wall_seconds": round(wall, 1)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from hybridlab.configs import DemoConfig
@@ -9,6 +11,8 @@ from hybridlab.fusion.views import Standardise
 from hybridlab.losses import masked_bce
 from hybridlab.training.held import Held, seeded
 from hybridlab.training.loop import Report, silent, train
+
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class LinearProbe(nn.Module):
@@ -34,18 +38,22 @@ def train_linear(
     held: Held,
     config: DemoConfig,
     report: Report = silent,
+    loss: Loss = masked_bce,
 ) -> LinearProbe:
     """Train a probe on features (N, D) at each of `config.linear_rates`, and keep the best.
 
     No one rate suits every encoder, and a baseline at a bad rate flatters the rest. Rate and epoch
     are chosen by the mAP on `held`, whose inputs are features too.
+
+    Args:
+        loss: of logits (B, L) and targets (B, L).
     """
     best, kept = float("-inf"), None
     for rate in config.linear_rates:
         probe = seeded(config.seed, lambda: LinearProbe(features.shape[1], targets.shape[1]))
         probe.scale.fit(features)
         stage = f"{name}, rate {rate:g}"
-        score = _train(stage, probe, rate, features, targets, held, config, report)
+        score = _train(stage, probe, rate, features, targets, held, config, report, loss)
         if kept is None or score > best:
             best, kept = score, probe
     assert kept is not None  # the configuration refuses an empty list of rates
@@ -61,11 +69,12 @@ def _train(
     held: Held,
     config: DemoConfig,
     report: Report,
+    loss: Loss,
 ) -> float:
     return train(
         name,
         [(probe, rate)],
-        lambda rows: masked_bce(probe(features[rows]), targets[rows]),
+        lambda rows: loss(probe(features[rows]), targets[rows]),
         len(features),
         epochs=config.linear_epochs,
         batch_size=config.batch_size,

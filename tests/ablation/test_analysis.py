@@ -16,9 +16,10 @@ from hybridlab.ablation.analysis import analyse
 from hybridlab.ablation.comparing import Difference, judge
 from hybridlab.ablation.detecting import resolved
 from hybridlab.ablation.errors import StudyFileError
-from hybridlab.ablation.findings import LARGEST, NOT_SHOWN, ONE_SEED, Analysis
-from hybridlab.ablation.measuring import measure_run
+from hybridlab.ablation.findings import LARGEST, NOT_SHOWN, ONE_SEED, UNDEFINED, Analysis
+from hybridlab.ablation.measuring import measure_run, stacked
 from hybridlab.ablation.records import Predictions, RunRecord, measure
+from hybridlab.ablation.report import html_report
 from hybridlab.ablation.runs import METRICS, RunResult
 from hybridlab.ablation.state import load_results
 from hybridlab.ablation.study import Study
@@ -28,7 +29,14 @@ from hybridlab.evaluation.hierarchical import (
     hierarchical_interval,
     paired_hierarchical_bootstrap,
 )
-from hybridlab.evaluation.metrics import threshold_metrics
+from hybridlab.evaluation.metrics import (
+    coverage,
+    map_at_k,
+    mean_ap,
+    one_error,
+    threshold_metrics,
+    top_k_decisions,
+)
 from hybridlab.evaluation.power import minimum_detectable_difference, seeds_needed
 from hybridlab.files import write_json
 
@@ -304,6 +312,83 @@ def test_every_metric_on_resamples_is_that_of_repeated_samples(metric):
         rows = np.repeat(np.arange(40), counts)
         again = RunResult(scores[rows], given.decisions[rows], targets[rows], np.arange(len(rows)))
         assert found.drawn[at] == pytest.approx(measure(again)[0][metric])
+
+
+def test_a_study_can_be_judged_by_any_named_metric(folder):
+    scores, _, targets, _ = load_results(folder)[0].predictions()
+    expected = {
+        "mean_ap_voc07": mean_ap(scores, targets, "voc07").value,
+        "map@2": map_at_k(scores, targets, 2).value,
+        "cf1@2": threshold_metrics(top_k_decisions(scores, 2), targets).cf1,
+        "of1@2:logit>=0": threshold_metrics(
+            top_k_decisions(scores, 2, "logit>=0"), targets
+        ).of1,
+        "coverage": coverage(scores, targets) / 4,
+        "one_error": one_error(scores, targets),
+    }
+    for metric, value in expected.items():
+        found = analyse(folder, metric=metric, resamples=1000)
+        row, strong = found.row("plain"), found.row("strong").comparison
+        assert row.values[0] == pytest.approx(value) and row.low < row.mean < row.high
+        assert strong.verdict == "better" and found.best == "strong"
+        assert (strong.value < 0) == found.lower_is_better == (metric in ("coverage", "one_error"))
+        assert Analysis.from_json(json.loads(json.dumps(found.to_json()))).metric == metric
+
+
+@pytest.mark.parametrize("kind", ["mean_ap", "mean_ap_interpolated", "mean_ap_voc07", "cf1"])
+def test_the_mean_of_an_ap_has_a_basic_interval(folder, kind):
+    row = analyse(folder, metric=kind, resamples=R).row("plain")
+    runs = {record.seed: measure_run(record.predictions(), kind, R, 0)
+            for record in load_results(folder) if record.variant == "plain"}
+    method = "percentile" if kind == "cf1" else "basic"
+    expected = hierarchical_interval(stacked(runs, range(5)), method=method)
+    assert (row.mean, row.low, row.high) == pytest.approx(expected[:3])
+
+
+def test_runs_that_cannot_have_the_metric_are_told_and_do_not_hide_the_others(folder, tmp_path):
+    def narrow(seed):
+        """Two labels instead of four, with test samples of its own."""
+        given = result(1.0, seed)
+        few = (given.scores[:, :2], given.decisions[:, :2], given.targets[:, :2])
+        return RunResult(*few, given.ids) if seed == 1 else given
+
+    where = write_folder(tmp_path / "s", {"a": narrow, "b": narrow}, seeds=range(3))
+    found = analyse(where, metric="map@3", resamples=R)
+    assert [(each.variant, each.seed, each.kind) for each in found.troubles] == [
+        ("a", 1, "undefined"), ("b", 1, "undefined")
+    ]
+    assert found.troubles[0].why.startswith(
+        "map@3 cannot be computed for it: k is 3 but scores has 2 columns"
+    )
+    assert found.row("b").comparison.seeds == (0, 2)
+    none = analyse(folder, metric="cf1@9", resamples=R)
+    assert len(none.troubles) == 15 and none.compared() == [] and none.best is None
+    senses = analyse(folder, metric="cf1@2:prob>=0.5", resamples=R)
+    assert "'prob>=0.5' expects values in [0, 1]" in senses.troubles[0].why
+
+
+def test_one_test_sample_shows_nothing(tmp_path):
+    def alone(strength):
+        def run(seed):
+            # seeds differ, so that a test over seeds alone would find something to say
+            scores = np.array([[0.9 if seed == 2 else strength, 0.4, 0.1]])
+            return RunResult(scores, scores > 0.3, np.array([[1, 0, 0]]), [7])
+        return run
+
+    where = write_folder(tmp_path / "s", {"low": alone(0.2), "high": alone(0.9)})
+    for metric in ("of1", "one_error"):
+        found = analyse(where, metric=metric, resamples=R)
+        other = found.row("high").comparison
+        assert abs(other.value) > 0.5 and other.verdict == UNDEFINED and not other.shown
+        assert other.words.startswith("not defined: ") and "(no interval)" in other.words
+        for row in found.rows:
+            assert not math.isnan(row.mean) and math.isnan(row.low) and math.isnan(row.high)
+        ends = (other.low, other.high, other.p, other.p_holm, other.detectable)
+        assert all(math.isnan(end) for end in ends) and other.seeds_needed is None
+        assert found.best is None
+        assert any(note.startswith("one test sample: ") for note in found.notes)
+    page = html_report(found)
+    assert "not defined: -80.00 points (no interval)" in page and "<img" not in page
 
 
 def test_less_is_better_for_a_loss(folder):

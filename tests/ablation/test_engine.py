@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -101,6 +102,21 @@ def test_seeds_variants_and_words_may_be_added(go, write_study, tmp_path):
     assert kinds(events) == ["skipped"] * 4 + ["done"] * 5
     stored = json.loads((tmp_path / "out" / "study.json").read_text())
     assert stored["question"] == "Does less noise help much?" and stored["seeds"] == [0, 1, 2]
+
+
+def test_other_metrics_ask_for_no_run(go, write_study, tmp_path):
+    go(write_study())
+    before = executions(tmp_path / "store")
+    study = replace(write_study(), metrics=("map@3", "cf1@2:prob>=0.5", "one_error"))
+    assert kinds(go(study)) == ["skipped"] * 4 and executions(tmp_path / "store") == before
+    stored = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert stored["metrics"] == ["map@3", "cf1@2:prob>=0.5", "one_error"]
+    assert load_definition(tmp_path / "out").metrics == study.metrics
+    # and in the study file, whose text is part of no run's code
+    edited = write_study(change=lambda text: text.replace(
+        'reference="plain",', 'reference="plain", metrics=("coverage",),'))
+    assert kinds(go(edited)) == ["skipped"] * 4 and executions(tmp_path / "store") == before
+    assert load_definition(tmp_path / "out").metrics == ("coverage",)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +230,22 @@ def test_two_starts_at_once_with_other_seeds_do_not_drop_seeds(
     assert "are gone" in told
     assert load_definition(tmp_path / "out").seeds == first[0]
     assert {record.seed for record in load_results(tmp_path / "out")} == set(first[0])
+
+
+def test_a_definition_that_is_written_between_two_looks_is_seen(
+    go, write_study, tmp_path, monkeypatch
+):
+    """The second start has read the folder before study.json was there, and the runs after."""
+    go(write_study())
+    real, looks = folder_module.definition_or_why, []
+
+    def late(folder):
+        looks.append(folder)
+        return (None, "") if len(looks) == 1 else real(folder)
+
+    monkeypatch.setattr(folder_module, "definition_or_why", late)
+    with pytest.raises(StudyChangedError, match="are gone"):
+        go(write_study(seeds=(2, 3)))
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "/dev/null/x"])

@@ -78,8 +78,9 @@ def texts_of(figure):
      lambda a: cost_plot(a, "seconds"), interaction_plot,
      lambda a: interaction_plot(a, ("$lr$", "fusion"))],
 )
-def test_no_text_is_cut_off_or_covers_another(grid, draw):
-    figure = draw(grid)
+@pytest.mark.parametrize("metric", ["mean_ap", "coverage", "macro_f1@12:prob>=0.5"])
+def test_no_text_is_cut_off_or_covers_another(grid, draw, metric):
+    figure = draw(replace(grid, metric=metric))
     assert has_title(figure) or any(has_title(part) for part in figure.subfigs)
     width, height = figure.bbox.size
     boxes = texts_of(figure)

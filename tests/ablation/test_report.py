@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -200,6 +201,41 @@ def test_the_command_prints_tables_and_keeps_files(folder, tmp_path, capsys):
     for few in (0, 1, 199):
         with pytest.raises(ValueError, match=f"resamples is {few}; give 200 or more"):
             Report(folder, resamples=few)
+
+
+@pytest.mark.parametrize(
+    ("metric", "printed", "in_latex"),
+    [
+        ("map@3", "MAP@3", "MAP@3"),
+        ("cf1@2:logit>=0", "top-2 CF1 (logit>=0)", "top-2 CF1 (logit$>$=0)"),
+        ("coverage", "coverage (share of labels)", "coverage (share of labels)"),
+    ],
+)
+def test_a_metric_with_signs_in_its_name_can_be_reported(
+    folder, tmp_path, capsys, metric, printed, in_latex
+):
+    given = tyro.cli(Report, args=[str(folder), "--metric", metric, "--resamples", "200"])
+    for name in ("markdown", "latex", "csv", "html"):
+        out = tmp_path / f"t.{name}"
+        assert replace(given, format=name, out=out).run() == 0
+        text = out.read_text("utf-8")
+        expected = {"markdown": f"| variant | {printed} [95 %]", "latex": f"variant & {in_latex} [",
+                    "csv": f"variant,plain,{metric},", "html": "judged by " + escape(printed)}
+        assert expected[name] in text
+    assert "CF1 in percent" in text and "mAP in percent" in text  # the study's own beside it
+    assert Page(text).open == [] and {each.name for each in tmp_path.iterdir()} == {
+        "t.markdown", "t.latex", "t.csv", "t.html"
+    }
+
+
+def test_a_metric_that_no_run_can_have_is_told_on_the_page_and_in_the_shell(folder, capsys):
+    assert Report(folder, metric="map@9", resamples=200).run() == 0
+    page = Page((folder / "report.html").read_text("utf-8"))
+    told = "“plain”, every seed: undefined (map@9 cannot be computed for it: k is 9"
+    assert told in page.text and told in capsys.readouterr().err
+    assert "CF1 in percent" in page.text and "img" not in {tag for tag, _ in page.elements}
+    with pytest.raises(ValueError, match=r"did you mean 'map@9'"):
+        Report(folder, metric="mpa@9", resamples=200).run()
 
 
 @pytest.mark.parametrize("name", ["markdown", "latex", "csv"])

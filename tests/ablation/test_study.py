@@ -52,8 +52,9 @@ def test_a_variant_overrides_the_recipe_and_every_seed_is_run():
         ({"name": ""}, "name is ''"),
         ({"name": "a" * 81}, "1 to 80"),
         ({"question": " "}, "question is empty"),
-        ({"metrics": ("map",)}, "choose one or more of mean_ap"),
-        ({"metrics": ()}, "choose one or more"),
+        ({"metrics": ("map",)}, "metric is 'map'; choose one of mean_ap, cp"),
+        ({"metrics": ("mean_ap", "cf1@0")}, "'cf1@0', where K is '0'"),
+        ({"metrics": ()}, "metrics is empty"),
         ({"hypotheses": {"gat": "Better."}}, "'gat', which is no variant .did you mean 'gate'"),
         ({"run": "no colon"}, "package.module:function"),
         ({"run": lambda config, seed, store: None}, "no name that workers could import"),
@@ -100,7 +101,8 @@ def test_wrong_factors_are_told(factors, reference, words):
 
 
 def test_a_definition_survives_json_and_back():
-    made = study(hypotheses={"gate": "Better."}, recipe={"lr": 0.1, "fusion": "x", "sizes": (1, 2)})
+    made = study(hypotheses={"gate": "Better."}, metrics=("map@3", "cf1@3:logit>=0"),
+                 recipe={"lr": 0.1, "fusion": "x", "sizes": (1, 2)})
     assert made.recipe["sizes"] == [1, 2]
     again = Study(**made.definition())
     assert again == made and [r.key for r in again.runs()] == [r.key for r in made.runs()]

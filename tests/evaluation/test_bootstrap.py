@@ -14,8 +14,10 @@ from hybridlab.evaluation.bootstrap import (
     paired_bootstrap,
     resample_counts,
     resampled_metrics,
+    resampled_values,
 )
 from hybridlab.evaluation.metrics import mean_ap, threshold_metrics
+from hybridlab.evaluation.weighted import WeightedMeanAP
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -173,9 +175,28 @@ def test_without_positives_everything_is_nan(shape):
         assert all(math.isnan(end) for end in interval)
 
 
-def test_one_sample():
-    intervals = bootstrap_metrics([[0.5, 0.5]], [[True, False]], [[1, 0]], resamples=10)
-    assert intervals["mean_ap"] == intervals["of1"] == (1.0, 1.0, 1.0)
+@pytest.mark.parametrize("method", ["percentile", "basic"])
+def test_one_sample_has_values_and_no_intervals(method):
+    run = [[0.5, 0.5]], [[True, False]]
+    alone = bootstrap_metrics(*run, [[1, 0]], resamples=10, method=method)
+    other = [[0.4, 0.5]], [[False, True]]
+    paired = paired_bootstrap(run, other, [[1, 0]], resamples=10, method=method)
+    for name in METRICS:
+        assert alone[name].value == 1.0
+        assert math.isnan(alone[name].low) and math.isnan(alone[name].high)
+        assert math.isnan(paired[name].low) and math.isnan(paired[name].high)
+    assert (paired["mean_ap"].value, paired["of1"].value) == (0.0, 1.0)
+
+
+def test_any_metric_is_drawn_on_the_same_resamples():
+    scores, targets = some_split()
+    drawn = resampled_values(WeightedMeanAP(scores, targets), len(scores), 300, seed=5)
+    counts = resample_counts(len(scores), 300, seed=5)
+    expected = resampled_metrics(scores, scores > 1, targets, counts)["mean_ap"]
+    assert (drawn == expected).all() and drawn.std() > 0
+    assert np.isnan(resampled_values(lambda counts: np.ones(len(counts)), 1, 7)).sum() == 7
+    with pytest.raises(ValueError, match="resamples is 0"):
+        resampled_values(lambda counts: np.ones(len(counts)), 5, 0)
 
 
 def test_resamples_without_any_positive_are_left_out():

@@ -17,6 +17,7 @@ from hybridlab.evaluation.hierarchical import (
     resample_runs,
 )
 from hybridlab.evaluation.metrics import mean_ap, threshold_metrics
+from hybridlab.evaluation.significance import describe_difference
 
 quick = settings(max_examples=30, deadline=None, derandomize=True)
 
@@ -165,11 +166,22 @@ def test_missing_values_are_left_out_or_told():
         assert (e.low, e.high) == pytest.approx((1.05, 2.95))  # of 1 and 3
     e = hierarchical_interval(RunMetric([np.nan, 2], drawn), RunMetric([2, 2], drawn))
     assert all(math.isnan(x) for x in e[:4]) and e.seeds == 2
-    e = hierarchical_interval(RunMetric([2], [[np.nan]]), RunMetric([2], [[1]]))
-    assert all(math.isnan(x) for x in e[:4])
+    e = hierarchical_interval(RunMetric([3], [[np.nan]]), RunMetric([2], [[1]]))
+    assert e.value == 1 and all(math.isnan(x) for x in e[1:4])
     nothing = np.zeros((3, 2))
     for e in hierarchical_bootstrap([(nothing, nothing)] * 2, nothing, 10).values():
         assert all(math.isnan(x) for x in e[:3])
+
+
+def test_one_sample_has_values_and_no_intervals():
+    runs = [([[0.9, score]], [[True, score > 0.5]]) for score in (0.2, 0.4, 0.8)]
+    others = [([[0.1, 0.7]], [[False, True]])] * 3
+    alone = hierarchical_bootstrap(runs, [[1, 0]], 20)["of1"]
+    assert alone.value == pytest.approx((1 + 1 + 2 / 3) / 3)
+    paired = paired_hierarchical_bootstrap(runs, others, [[1, 0]], 20)["of1"]
+    assert paired.value == alone.value
+    assert all(math.isnan(x) for x in (*alone[1:4], *paired[1:4]))
+    assert describe_difference(paired).startswith("no difference shown: +88.89 points (no interval")
 
 
 def test_five_seeds_take_seconds():

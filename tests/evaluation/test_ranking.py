@@ -19,6 +19,7 @@ from hybridlab.evaluation.ranking import (
     one_error,
     ranking_loss,
     ranking_metrics,
+    ranking_per_image,
 )
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
@@ -86,6 +87,21 @@ def test_all_three_equal_the_plain_definitions_with_masks(split):
     got = (found.one_error, found.coverage, found.ranking_loss, found.images)
     assert (*got, found.without_positive) == pytest.approx(expected, abs=1e-12, nan_ok=True)
     assert one_error(scores, targets) == pytest.approx(expected[0], abs=1e-12, nan_ok=True)
+
+
+@quick
+@given(splits(values=(-1, 0, 1)))
+def test_each_image_has_its_own_and_their_mean_is_the_metric(split):
+    scores, targets = split
+    each, found = ranking_per_image(scores, targets), ranking_metrics(scores, targets)
+    for name in each._fields:
+        own = [
+            getattr(ranking_metrics(scores[[i]], targets[[i]]), name) for i in range(len(scores))
+        ]
+        assert getattr(each, name) == pytest.approx(own, abs=1e-12, nan_ok=True)
+        known = [value for value in own if not math.isnan(value)]
+        mean = sum(known) / len(known) if known else math.nan
+        assert getattr(found, name) == pytest.approx(mean, abs=1e-12, nan_ok=True)
 
 
 def test_ties_count_against_the_model():
