@@ -1,8 +1,9 @@
-"""The frozen encoders that the parts of an experiment begin with.
+"""What the parts of an experiment begin with: frozen encoders and drawn scenes.
 
-Reading weights, cutting a network and hashing it takes half a second; the runs of a study ask for
-the same few again and again. So each is built once in a process, and who asks gets a copy, which
-may be trained or changed without harm to the next. The keys are those of the originals.
+Reading weights, cutting a network and hashing it takes half a second, drawing a thousand scenes
+one or two; the runs of a study ask for the same few again and again. So each is made once in a
+process. Who asks for an encoder gets a copy, which may be trained or changed without harm to the
+next; the keys are those of the originals.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from functools import lru_cache
 from torch import Tensor, channels_last
 
 from hybridlab.data.scenes import SceneDataset
+from hybridlab.data.world import SceneConfig
 from hybridlab.encoders.base import freeze
 from hybridlab.encoders.clip import ClipEncoder, build_tiny_clip
 from hybridlab.encoders.cnn import CNNEncoder, build_cnn
 from hybridlab.encoders.zero_shot import label_embeddings
-from hybridlab.training.features import feature_key
+from hybridlab.training.features import feature_key, scene_images
 
 BACKBONE = "efficientnet_lite0"
 _once = lru_cache(maxsize=8)
@@ -51,6 +53,16 @@ def clip_key(scenes: SceneDataset) -> str:
     return feature_key(_clip(), scenes, _clip_weights())
 
 
+def drawn(scenes: SceneDataset) -> Tensor:
+    """All images of a split, (N, 3, H, W) uint8; the same tensor for all who ask: leave it be."""
+    return _drawn(len(scenes), scenes.split, scenes.config)
+
+
+@lru_cache(maxsize=3)  # the splits of one world: more would fill the memory
+def _drawn(size: int, split: str, config: SceneConfig) -> Tensor:
+    return scene_images(SceneDataset(size, split, config))[0]
+
+
 @_once
 def _cnn(image_size: int, stage: str | None) -> CNNEncoder:
     cnn = build_cnn(BACKBONE, image_size=image_size, stage=stage)
@@ -79,5 +91,5 @@ def _texts(texts: tuple[str, ...]) -> Tensor:
 
 def forget() -> None:
     """Build all anew when it is asked for next, as a new process would."""
-    for made in (_cnn, _clip, _cnn_weights, _clip_weights, _texts):
+    for made in (_cnn, _clip, _cnn_weights, _clip_weights, _texts, _drawn):
         made.cache_clear()

@@ -23,12 +23,12 @@ from hybridlab.decoder.cnn_rnn import LabelDecoder
 from hybridlab.encoders.clip import ClipEncoder, ImageFeatures
 from hybridlab.encoders.cnn import CNNEncoder
 from hybridlab.encoders.zero_shot import global_scores, patch_scores
-from hybridlab.frozen import clip_key, cnn_key, frozen_clip, frozen_cnn, text_embeddings
+from hybridlab.frozen import clip_key, cnn_key, drawn, frozen_clip, frozen_cnn, text_embeddings
 from hybridlab.fusion.views import view_of
 from hybridlab.model import HybridClassifier
 from hybridlab.part_keys import FEATURES, all_parts, part_key, short_hash
 from hybridlab.part_store import PartStore
-from hybridlab.training.features import Tensors, clip_features, cnn_features, scene_images
+from hybridlab.training.features import Tensors, clip_features, cnn_features
 from hybridlab.training.held import Held, seeded
 from hybridlab.training.loop import Report, silent
 from hybridlab.training.probe import train_linear
@@ -86,7 +86,6 @@ class Workshop:
             split: SceneDataset(size, split, scenes)
             for split, size in zip(SPLITS, sizes, strict=True)
         }
-        self._images: Tensors = {}
         self._parts = PartStore()
         self._keys: dict[str, str] = {}
 
@@ -105,7 +104,7 @@ class Workshop:
             replace(self.config, **changes), self.scenes, cache=self.cache, store=self.store,
             say=self.say, report=self.report,
         )
-        other._images, other._parts = self._images, self._parts
+        other._parts = self._parts
         given = ["targets", "clip", "text_emb"]
         if not {"cnn_size", "cnn_stage"} & set(changes):
             given += ["cnn", "_whole_cnn"]
@@ -163,9 +162,7 @@ class Workshop:
 
     def images(self, split: str) -> Tensor:
         """(N, 3, H, W) uint8, drawn when first asked for."""
-        if split not in self._images:
-            self._images[split] = scene_images(self.splits[split])[0]
-        return self._images[split]
+        return drawn(self.splits[split])
 
     # --- the single views -----------------------------------------------------------------------
 

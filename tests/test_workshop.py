@@ -79,7 +79,7 @@ def test_from_the_store_comes_what_was_made_and_nothing_is_made_again(tmp_path, 
     first = build()
     made = (first.tuned, first.linear("cnn"), first.decoded("test"), first.fused)
     for name in ("train_fusion", "tune_vision", "train_decoder", "train_linear", "cross_fitted",
-                 "cnn_features", "clip_features", "scene_images"):
+                 "cnn_features", "clip_features", "drawn"):
         monkeypatch.setattr(workshop, name, None)  # would fail if called
     second = build()
     read = (second.tuned, second.linear("cnn"), second.decoded("test"), second.fused)
