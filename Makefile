@@ -2,7 +2,7 @@
 # Pass options on with ARGS, as in: make test ARGS="-k decoder"; choose a Python with PYTHON=...
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab demo test lint bench lock
+.PHONY: help setup lab demo test prove lint bench lock
 
 # The first Python that starts: a version manager's shim may have nothing behind it.
 ifndef PYTHON
@@ -33,6 +33,9 @@ demo: setup  ## train, calibrate and try a hybrid classifier in a few minutes
 
 test: setup  ## run every test, the notebooks among them
 	@MPLBACKEND=Agg $(BIN)/python -m pytest $(ARGS)
+
+prove: setup  ## prove that the exercises' checks judge well (ARGS=--sample: a minute)
+	@$(BIN)/python tools/prove.py $(ARGS)
 
 lint: setup  ## check style and types (ruff and mypy)
 	@$(BIN)/python -m ruff check .

@@ -1,4 +1,4 @@
-"""The command line: `hybridlab demo | predict | world | doctor | lab | ablate | ...`.
+"""The command line: `hybridlab demo | predict | world | doctor | lab | grade | ...`.
 
 Parsing, exit statuses and errors in one line; `commands` holds the commands themselves.
 """
@@ -22,6 +22,7 @@ from hybridlab.commands import (
     Command,
     Demo,
     Doctor,
+    Grade,
     Lab,
     Predict,
     PretrainClip,
@@ -55,6 +56,7 @@ def parse(argv: Sequence[str]) -> Command:
         | Annotated[World, subcommand("world")]
         | Annotated[Doctor, subcommand("doctor")]
         | Annotated[Lab, subcommand("lab")]
+        | Annotated[Grade, subcommand("grade")]
         | Annotated[Ablate, subcommand("ablate")]
         | Annotated[Report, subcommand("report")]
         | Annotated[Reproduce, subcommand("reproduce")]

@@ -16,6 +16,7 @@ from hybridlab.ablation.command import Ablate
 from hybridlab.ablation.report_command import Report
 from hybridlab.configs import DemoConfig, PretrainConfig
 from hybridlab.data.world import SceneConfig
+from hybridlab.grading.command import Grade
 from hybridlab.studies.reproduce import Reproduce
 
 SHIPPED = "shipped"
@@ -194,4 +195,7 @@ class Ship:
         return 0
 
 
-Command = Demo | Predict | World | Doctor | Lab | Ablate | Report | Reproduce | PretrainClip | Ship
+Command = (
+    Demo | Predict | World | Doctor | Lab | Grade | Ablate | Report | Reproduce
+    | PretrainClip | Ship
+)

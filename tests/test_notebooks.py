@@ -1,6 +1,7 @@
 """Every notebook: in step with its source, run to the end, readable by everybody, free of paths."""
 
 import base64
+import importlib.util
 import io
 import json
 import re
@@ -13,8 +14,16 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hybridlab.course import LESSONS, notebook_of
+from hybridlab.grading.manifest import exercises
 from hybridlab.viz.notebook import has_title, show, show_source
 
+spec = importlib.util.spec_from_file_location(
+    "exercise_cells", Path(__file__).resolve().parents[1] / "tools" / "exercise_cells.py"
+)
+assert spec is not None and spec.loader is not None
+exercise_cells = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(exercise_cells)
+with_stubs = exercise_cells.with_stubs
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NAMES = sorted(path.stem for path in (FOLDER / "source").glob("*.py"))
 MEGABYTES = 4  # of one notebook: people clone it and read it in a browser
@@ -51,6 +60,15 @@ def test_in_step_with_its_source(name: str) -> None:
     wanted = [(cell.cell_type, cell.source) for cell in source.cells]
     found = [(cell.cell_type, cell.source) for cell in read(name).cells]
     assert found == wanted, f"run: python tools/make_notebooks.py {name}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exercises_are_the_stubs(name: str) -> None:
+    text = (FOLDER / "source" / f"{name}.py").read_text(encoding="utf-8")
+    assert with_stubs(text) == text, f"run: python tools/make_notebooks.py {name}"
+    assert set(re.findall(r"^# %%exercise (\S+)$", text, re.M)) == {
+        each.id for each in exercises().values() if each.lesson == int(name[:2])
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

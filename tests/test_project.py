@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = ("help", "setup", "lab", "demo", "test", "lint", "bench", "lock")
+TARGETS = ("help", "setup", "lab", "demo", "test", "prove", "lint", "bench", "lock")
 
 
 def read(name: str) -> str:
@@ -136,6 +136,7 @@ def test_every_target_of_the_makefile_is_in_its_help() -> None:
         ("lab", "/hybridlab lab"),
         ("demo", "/hybridlab demo"),
         ("test", "/python -m pytest"),
+        ("prove", "/python tools/prove.py"),
         ("lint", "/python -m mypy hybridlab"),
         ("bench", "/python -m benchmarks all"),
     ],

@@ -15,6 +15,9 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from exercise_cells import with_stubs
+
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 TIMEOUT = 600  # seconds for one cell
@@ -34,7 +37,13 @@ def fresh(source: Path) -> nbformat.NotebookNode:
 
 
 def make(source: Path) -> Path:
-    """Run a source's notebook and write it; an error in a cell leaves the old one as it is."""
+    """Run a source's notebook and write it; an error in a cell leaves the old one as it is.
+
+    Its exercises' cells are brought into step with their stubs first.
+    """
+    text = source.read_text(encoding="utf-8")
+    if (renewed := with_stubs(text)) != text:
+        source.write_text(renewed, encoding="utf-8")
     notebook = fresh(source)
     NotebookClient(
         notebook,

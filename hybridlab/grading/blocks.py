@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 MARK = re.compile(r"^# %% Exercise (\d+\.\d+)\b[^\n]*$", re.MULTILINE)
@@ -76,15 +75,48 @@ def needed(text: str, exercise: str) -> list[Block]:
     own = find(text, exercise)
     if own is None:
         return [Block("", 1, text)] if len(blocks) == 1 else [blocks[0]]
-    defines = [set(_defined(block.text)) for block in blocks]
+    heading = imported(blocks[0].text)  # what it imports, no other block need import
+    defines = [defined(block.text) | (imported(block.text) - heading) for block in blocks]
     todo = [blocks.index(own)]
     wanted = {0, *todo}
     while todo:
-        read = set(_read(blocks[todo.pop()].text))
-        more = [at for at, names in enumerate(defines) if at not in wanted and read & names]
+        names = read(blocks[todo.pop()].text)
+        more = [at for at, own in enumerate(defines) if at not in wanted and names & own]
         wanted.update(more)
         todo.extend(more)
     return [blocks[at] for at in sorted(wanted)]
+
+
+def defined(text: str) -> set[str]:
+    """The functions, classes and variables that code defines at its top."""
+    found = set()
+    tree = _tree(text)
+    for node in tree.body if tree else ():
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+            found.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {each.id for each in targets if isinstance(each, ast.Name)}
+    return found
+
+
+def imported(text: str) -> set[str]:
+    """The names that code imports at its top."""
+    tree = _tree(text)
+    return {
+        alias.asname or alias.name.split(".")[0]
+        for node in (tree.body if tree else ()) if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+
+
+def read(text: str) -> set[str]:
+    """The names that code reads."""
+    tree = _tree(text)
+    return {
+        node.id for node in (ast.walk(tree) if tree else ())
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
 
 
 def _order(exercise: str) -> tuple[int, ...]:
@@ -96,20 +128,3 @@ def _tree(text: str) -> ast.Module | None:
         return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-
-
-def _defined(text: str) -> Iterator[str]:
-    tree = _tree(text)
-    for node in tree.body if tree else ():
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-            yield node.name
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            yield from (each.id for each in targets if isinstance(each, ast.Name))
-
-
-def _read(text: str) -> Iterator[str]:
-    tree = _tree(text)
-    for node in ast.walk(tree) if tree else ():
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            yield node.id

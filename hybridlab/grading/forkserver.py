@@ -20,7 +20,7 @@ from contextlib import suppress
 # What learners import besides numpy and torch; loaded when it is first asked for.
 KNOWN = {
     "sklearn": "sklearn.metrics", "scipy": "scipy", "torchmetrics": "torchmetrics.functional",
-    "torchvision": "torchvision", "hybridlab": "hybridlab",
+    "torchvision": "torchvision", "timm": "timm.loss", "hybridlab": "hybridlab",
 }
 BROKEN = 70  # exit status of a child that could not go on: its code spoilt what Python needs
 
@@ -49,9 +49,13 @@ def main(control: socket.socket) -> None:
 
 
 def _fork(control: socket.socket, channel: socket.socket, request: dict[str, object]) -> int:
-    for name in request["imports"]:  # type: ignore[attr-defined]
+    new = [name for name in request["imports"] if KNOWN[name] not in sys.modules]  # type: ignore[attr-defined]
+    for name in new:
         with suppress(ImportError):
             importlib.import_module(KNOWN[name])
+    if new:
+        gc.collect()
+        gc.freeze()
     pid = os.fork()
     if pid:
         return pid

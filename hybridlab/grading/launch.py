@@ -82,7 +82,8 @@ class _ForkServer:
         self._lock = threading.Lock()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hybridlab.grading.forkserver", str(theirs.fileno())],
+                # -P: a numpy.py or random.py that lies in the current folder is not ours
+                [sys.executable, "-P", "-m", "hybridlab.grading.forkserver", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
                 env={**os.environ, **ONE_THREAD}, start_new_session=True,
             )
@@ -130,7 +131,7 @@ class _Spawned:
         token = secrets.token_hex(16)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hybridlab.grading.spawned",
+                [sys.executable, "-P", "-m", "hybridlab.grading.spawned",
                  str(listener.getsockname()[1]), str(folder), str(limits.cpu_seconds),
                  str(limits.memory)],
                 stdin=subprocess.PIPE, text=True, env={**os.environ, **ONE_THREAD},

@@ -118,9 +118,11 @@ class Learner:
                             "gradients": gradients})
         if answer["kind"] == "missing":
             raise NotAttempted(f"{self.source.file} has no function {name} for this exercise")
-        after = answer.get("after")
-        return Called(answer.get("value"), after if isinstance(after, list) else [],
-                      answer.get("gradients"))
+        after, found = answer.get("after"), answer.get("gradients")
+        if found is not None and not _fit(found, [*args, *kwargs.values()]):
+            self.end()
+            raise Crashed("it disturbed the line to the grader")
+        return Called(answer.get("value"), after if isinstance(after, list) else [], found)
 
     def end(self) -> None:
         """End the process; the next call starts a new one."""
@@ -198,7 +200,10 @@ class Learner:
         self._received += text + buffers
         if self._received > _MOST_BYTES:
             raise BadMessageError("too many bytes")
-        return unpack(self._exactly(text), self._exactly(buffers))
+        answer = unpack(self._exactly(text), self._exactly(buffers))
+        if not isinstance(answer.get("kind"), str):
+            raise BadMessageError("a message without a kind")
+        return answer
 
     def _exactly(self, size: int) -> bytes:
         assert self._process is not None
@@ -231,6 +236,17 @@ class Learner:
         if status == BROKEN:
             return Crashed("it replaced or closed something that Python itself needs")
         return Crashed(f"it ended Python itself, with exit status {status}: os._exit() or the like")
+
+
+def _fit(gradients: Any, given: list[Any]) -> bool:
+    """One for each argument: None, or a tensor of its shape where it requires one."""
+    return isinstance(gradients, list) and len(gradients) == len(given) and all(
+        found is None or (
+            getattr(argument, "requires_grad", False)
+            and hasattr(found, "detach") and found.shape == argument.shape
+        )
+        for found, argument in zip(gradients, given, strict=True)
+    )
 
 
 def _explained(type: str, message: str) -> str:

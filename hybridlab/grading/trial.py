@@ -147,17 +147,20 @@ class Trial:
             Wrong: an argument was changed, or no gradient comes back.
         """
         value, gradients = self._called(name, args, kwargs, gradients=True)
-        if gradients is None:
-            raise Wrong(
-                kinds.WRONG_VALUE,
-                f"no gradient flows through {name}: nothing could be trained with it",
-                "Stay with torch operations on the tensors you were given; .item(), .numpy(), "
-                ".detach(), float() and torch.no_grad() cut the graph.",
-            )
-        asked = [
-            gradient for gradient, given in zip(gradients, [*args, *kwargs.values()], strict=False)
-            if getattr(given, "requires_grad", False)
-        ]
+        given = [*args, *kwargs.values()]
+        asked = []
+        for at, gradient in enumerate(gradients or [None] * len(given)):
+            if not getattr(given[at], "requires_grad", False):
+                continue
+            if gradient is None:
+                raise Wrong(
+                    kinds.WRONG_VALUE,
+                    f"no gradient flows through {name} to its argument number {at + 1}: nothing "
+                    "could be trained with it",
+                    "Stay with torch operations on the tensors you were given; .item(), .numpy(), "
+                    ".detach(), float() and torch.no_grad() cut the graph.",
+                )
+            asked.append(gradient)
         return value, asked
 
     def _called(
@@ -240,7 +243,7 @@ class Trial:
         if isinstance(got, (list, tuple)):
             raise Wrong(
                 kinds.WRONG_FORM, f"got a {type(got).__name__}, expected {_form(wanted)}",
-                "Make an array of it." if isinstance(got, list) else
+                "Make an array of it." if isinstance(got, list) and wanted.ndim else
                 "Return one value, not several.",
             )
         given = _array(got)
@@ -368,6 +371,12 @@ def _picture(given: np.ndarray, wanted: np.ndarray, title: str) -> dict[str, Any
         return None
     return {
         "kind": "matrix" if wanted.ndim == 2 else "curve", "title": title,
-        "got": np.where(np.isfinite(given), given, 0.0).astype(float).tolist(),
-        "expected": wanted.astype(float).tolist(),
+        "got": _finite(given), "expected": _finite(wanted),
     }
+
+
+def _finite(values: np.ndarray) -> list[Any]:
+    """As lists, with None for NaN and infinity, which JSON lacks."""
+    plain = values.astype(float).astype(object)
+    plain[~np.isfinite(values)] = None
+    return plain.tolist()

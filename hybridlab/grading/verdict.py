@@ -101,10 +101,17 @@ def told(verdict: Verdict, hints: int = 0) -> str:
              f"{verdict.earned} of {verdict.points} points"]
     if verdict.kind == NOT_ATTEMPTED:
         return f"{lines[0]}\n  {verdict.parts[0].words}" if verdict.parts[0].words else lines[0]
+    before: tuple[object, ...] = ()
     for part in verdict.parts:
         mark = "+" if part.kind == RIGHT else "-"
         kind = "" if part.kind in (RIGHT, verdict.kind) else f" ({part.kind})"
-        lines.append(f"  {mark} {part.part} [{part.earned}/{part.points}]{kind}")
+        finding = (part.kind, part.line, part.words)
+        same = part.words and finding == before
+        again = ", the same again" if same else ""
+        lines.append(f"  {mark} {part.part} [{part.earned}/{part.points}]{kind}{again}")
+        before = finding
+        if same:
+            continue
         if part.line:
             lines.append(f"      line {part.line}: {part.code}")
         lines += [f"      {line}" for line in (*part.words.splitlines(), *part.advice.splitlines())]

@@ -53,3 +53,13 @@ def test_needed_follows_names_and_nothing_more():
     assert needed("def f(x): return x\n", "1.1")[0].text == "def f(x): return x\n"
     broken = TEXT.replace("def g(x):", "def g(x:")
     assert [block.id for block in needed(broken, "1.2")] == ["", "1.2"]
+
+
+def test_what_another_block_imports_is_needed_unless_the_heading_has_it():
+    text = (
+        "import numpy as np\n\n# %% Exercise 1.1: a\nimport math as m\nimport numpy as np\n\n"
+        "# %% Exercise 1.2: b\ndef f(x):\n    return m.pi * np.ones(x)\n\n"
+        "# %% Exercise 1.3: c\ndef g(x):\n    return np.ones(x)\n"
+    )
+    assert [block.id for block in needed(text, "1.2")] == ["", "1.1", "1.2"]
+    assert [block.id for block in needed(text, "1.3")] == ["", "1.3"]

@@ -259,3 +259,20 @@ def test_where_processes_cannot_fork_the_answers_are_the_same(monkeypatch):
         call("import time\ntime.sleep(60)", limits=Limits(5, 1.0))
     with pytest.raises(Crashed, match="exit status 3"):
         call("import os\nos._exit(3)")
+
+
+@pytest.mark.parametrize("message", [
+    "{'kind': np.array([1, 2])}", "{'kind': 5}", "{}",
+    "{'kind': 'result', 'value': 1.0, 'after': [], 'gradients': 5}",
+    "{'kind': 'result', 'value': 1.0, 'after': [], 'gradients': []}",
+    "{'kind': 'result', 'value': 1.0, 'after': [], 'gradients': ['x']}",
+    "{'kind': 'result', 'value': 1.0, 'after': [], 'gradients': [torch.zeros(7)]}",
+])
+def test_forged_answers_of_another_form_are_a_crash_and_no_error_of_the_grader(message):
+    body = f"""
+        import gc, torch
+        send = next(each for each in gc.get_objects() if type(each).__name__ == "_Sender")
+        send({message})
+    """
+    with pytest.raises(Crashed, match="disturbed the line"):
+        call(body, torch.ones(2, requires_grad=True), gradients=True)

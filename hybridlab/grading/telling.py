@@ -1,0 +1,75 @@
+"""Inputs on which mistakes show: the right value and every known wrong one differ there.
+
+A diagnosis is worth nothing where two mistakes give the same number, so checks draw again until
+none do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from hybridlab.grading.trial import ATOL, RTOL, Mistake
+
+_WIDER = 20  # times the tolerance of `Trial.equal`: what differs less could be mistaken
+_TRIES = 1000
+
+Inputs = TypeVar("Inputs")
+
+
+def telling(
+    draw: Callable[[], Inputs],
+    judge: Callable[[Inputs], tuple[Any, Sequence[Mistake]]],
+) -> tuple[Inputs, Any, list[Mistake]]:
+    """Draw until the right value and all mistakes differ, each from each.
+
+    Args:
+        draw: random inputs.
+        judge: the right value for inputs, and the known mistakes with theirs.
+
+    Returns:
+        inputs, right value, mistakes.
+
+    Raises:
+        RuntimeError: no draw tells them apart: two of the mistakes are one, or the inputs are of
+            a kind on which they agree.
+    """
+    alike = ""
+    for _ in range(_TRIES):
+        inputs = draw()
+        right, mistakes = judge(inputs)
+        alike = _first_pair(right, mistakes)
+        if not alike:
+            return inputs, right, list(mistakes)
+    raise RuntimeError(f"no inputs tell apart {alike}; draw others, or merge the two")
+
+
+def own(right: Any, mistakes: Sequence[Mistake]) -> list[Mistake]:
+    """The mistakes whose value on this input no other has, nor the right answer; for inputs that
+    are given, such as an example."""
+    values = [right, *(mistake.value for mistake in mistakes)]
+    return [
+        mistake for at, mistake in enumerate(mistakes, start=1)
+        if not any(_alike(mistake.value, value) for other, value in enumerate(values)
+                   if other != at)
+    ]
+
+
+def _first_pair(right: Any, mistakes: Sequence[Mistake]) -> str:
+    named = [("the right answer", right), *((each.words, each.value) for each in mistakes)]
+    for at, (name, value) in enumerate(named):
+        for other, known in named[:at]:
+            if _alike(value, known):
+                return f"{other!r} and {name!r}"
+    return ""
+
+
+def _alike(one: Any, other: Any) -> bool:
+    one, other = np.asarray(one), np.asarray(other)
+    if one.shape != other.shape:
+        return False
+    if one.dtype == bool or other.dtype == bool:
+        return np.array_equal(one, other)
+    return bool(np.allclose(one, other, rtol=_WIDER * RTOL, atol=_WIDER * ATOL, equal_nan=True))

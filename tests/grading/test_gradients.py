@@ -1,0 +1,52 @@
+"""What comes back as a gradient is checked: the learner's process chose it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hybridlab.grading.grader import grade
+from hybridlab.grading.manifest import Exercise
+from hybridlab.grading.trial import Trial
+from hybridlab.grading.verdict import CRASHED, WRONG_VALUE
+from tests.grading.helpers import QUICK, source
+
+FORGED = """
+import hybridlab.grading.child as child
+child._gradients = lambda value, given: {forged}
+return x.sum()
+"""
+
+
+def check(trial: Trial) -> None:
+    with trial.part("gradient"):
+        x = torch.ones(3, requires_grad=True)
+        _, (gradient,) = trial.gradients("f", x)
+        trial.equal(gradient, [1.0, 1.0, 1.0], "the gradient")
+
+
+def verdict(body: str):
+    entry = Exercise("1.1", "test", ("f",), 1, 5, ("a", "b"), {"gradient": 1}, check, QUICK)
+    return grade(entry, source(body), seed=0)
+
+
+def test_a_gradient_that_flows() -> None:
+    assert verdict("return x.sum()").right
+    assert "expected 1" in verdict("return 2 * x.sum()").parts[0].words
+
+
+@pytest.mark.parametrize("body", [
+    "return x.sum().item()",
+    "return x.detach().sum()",
+    "import torch\nreturn torch.ones(2, requires_grad=True).sum()",
+    FORGED.format(forged="[None]"),
+])
+def test_one_that_does_not(body: str) -> None:
+    found = verdict(body)
+    assert found.kind == WRONG_VALUE
+    assert "no gradient flows through f to its argument number 1" in found.parts[0].words
+
+
+@pytest.mark.parametrize("forged", ["[]", "['no']", "5", "{}", "[x[0]]"])
+def test_a_forged_one_is_no_error_of_the_grader(forged: str) -> None:
+    assert verdict(FORGED.format(forged=forged)).kind == CRASHED

@@ -1,0 +1,45 @@
+"""A verdict in words says what happened, once."""
+
+from __future__ import annotations
+
+import json
+
+from hybridlab.grading import verdict as kinds
+from hybridlab.grading.verdict import PartVerdict, Verdict, told
+
+CRASH = ("ValueError: no", "", 7, "raise ValueError('no')")
+
+
+def made(*parts, output=""):
+    return Verdict("1.2", "CF1", 17, tuple(parts), output)
+
+
+def test_the_first_thing_that_is_not_right_is_the_verdict():
+    verdict = made(
+        PartVerdict("a", kinds.RIGHT, 2, 2), PartVerdict("b", kinds.TOO_LONG, 3, 0, "late"),
+        PartVerdict("c", kinds.CRASHED, 1, 0, *CRASH),
+    )
+    assert verdict.kind == kinds.TOO_LONG and (verdict.earned, verdict.points) == (2, 6)
+    text = told(verdict, hints=2)
+    assert "took too long, 2 of 6 points" in text and "c [0/1] (crashed in your code)" in text
+    assert "line 7: raise ValueError('no')" in text
+    assert "hybridlab grade 1.2 --seed 17" in text and 'hint("1.2")' in text
+
+
+def test_one_crash_is_told_once():
+    parts = [PartVerdict(name, kinds.CRASHED, 1, 0, *CRASH) for name in "abc"]
+    text = told(made(*parts))
+    assert text.count("ValueError: no") == 1 and text.count(", the same again") == 2
+
+
+def test_right_and_not_attempted_are_short():
+    right = told(made(PartVerdict("a", kinds.RIGHT, 2, 2), output="hi\n"))
+    assert "2 of 2" in right and "seed" not in right and "hi" in right
+    none = told(made(PartVerdict("a", kinds.NOT_ATTEMPTED, 2, 0, "no function f")))
+    assert none.count("\n") == 1 and "no function f" in none
+
+
+def test_it_travels_as_json():
+    picture = {"kind": "curve", "title": "t", "got": [None, 1.0], "expected": [0.0, 1.0]}
+    verdict = made(PartVerdict("a", kinds.WRONG_VALUE, 2, 0, "w", "x", picture=picture))
+    assert Verdict.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
