@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stderr.isatty():
             print(f"\r{count}/{len(pieces)} {outcome.piece.exercise} {outcome.piece.kind}    ",
                   end="", file=sys.stderr, flush=True)
+        elif count % max(1, len(pieces) // 10) == 0:
+            print(f"{count}/{len(pieces)}", file=sys.stderr, flush=True)
 
     found = proof.reports(
         entries, folder, pieces, options.jobs, options.mutants is None, done

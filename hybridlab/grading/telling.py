@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hybridlab.grading.trial import ATOL, RTOL, Mistake
+from hybridlab.grading.comparing import ATOL, RTOL, Mistake
 
 _WIDER = 20  # times the tolerance of `Trial.equal`: what differs less could be mistaken
 _TRIES = 1000
