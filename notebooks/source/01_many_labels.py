@@ -214,8 +214,8 @@ print("labels that no test scene has, left out of the mean:", len(ap.absent))
 # %% [markdown]
 # **Which AP?** Papers use three. The *uninterpolated* one is the area by steps above: it is this
 # course's default and scikit-learn's. The *interpolated* one first lifts each step to the best
-# precision at this recall or more. VOC2007's reads that envelope at 11 recalls only. On the same
-# scores they differ by points, so a number without its kind cannot be compared.
+# precision at this recall or more. VOC2007's reads that envelope at 11 recalls only. The same
+# scores give three numbers, so one without its kind cannot be compared.
 
 # %%
 for kind in metrics.AP_KINDS:
@@ -556,14 +556,19 @@ for row in rare.rows:
 #
 # Many papers avoid thresholds and decide by rank: the three best labels of each image. The CNN-RNN
 # paper always emits three. Later papers take, of the three, only those that the model says yes to.
-# Both are called "top-3", and they are far apart:
+# Both are called "top-3". The shyer the model, the further they are apart: look at a model that
+# says yes only from 0.9 up.
 
 # %%
-for sense in ("always", "prob>=0.5"):
-    top = metrics.threshold_metrics(metrics.top_k_decisions(probs, 3, sense), truth)
-    print(f"top-3, {sense:10} CP {100 * top.cp:4.1f}  CR {100 * top.cr:4.1f}"
-          f"  CF1 {100 * top.cf1:4.1f}   OP {100 * top.op:4.1f}  OR {100 * top.or_:4.1f}"
-          f"  OF1 {100 * top.of1:4.1f}")
+senses = {
+    "always three": metrics.top_k_decisions(probs, 3),
+    "of the three, those from 0.5 up": metrics.top_k_decisions(probs, 3, "prob>=0.5"),
+    "of the three, those from 0.9 up": metrics.top_k_decisions(probs, 3, "prob>=0.5", cut=0.9),
+}
+for words, decisions in senses.items():
+    top = metrics.threshold_metrics(decisions, truth)
+    print(f"{words:33} CP {100 * top.cp:4.1f}  CR {100 * top.cr:4.1f}  CF1 {100 * top.cf1:4.1f}"
+          f"   OP {100 * top.op:4.1f}  OR {100 * top.or_:4.1f}  OF1 {100 * top.of1:4.1f}")
 
 # %% [markdown]
 # ### Exercise 1.6 · Top-k in both senses
