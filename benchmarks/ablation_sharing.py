@@ -1,46 +1,63 @@
-"""The study `parts`, 12 variants x 5 seeds: parts shared through a store, or each run from nothing.
+"""The study `parts`, 12 variants x 5 seeds: by the engine, or each run from nothing.
 
-A run from nothing finds no store and builds its encoders; it need not start Python, which would
-add some seconds to each. Both sides run in one process. This takes half an hour: the ratio hangs on
-the sizes, so those of the study itself are measured.
+The engine has one worker here, as the other side has: what is measured is sharing, not the number
+of processes. A run from nothing is a Python of its own that finds no store. This takes half an
+hour: the ratio hangs on the sizes, so those of the study itself are measured.
+
+    python -m benchmarks.ablation_sharing CONFIG SEED STORE     one run from nothing
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.timing import seconds, versions
 
 
 def measure() -> dict[str, object]:
-    """`ratio`: time of the study without sharing over its time with a shared store.
+    """`ratio`: time of all runs from nothing over the engine's time for the study.
 
     The sides take turns, seed by seed, so that a machine that is busy for a while slows both.
     """
-    from hybridlab import frozen
+    from hybridlab.ablation.engine import run_study
     from hybridlab.studies.parts import STUDY
-    from hybridlab.studies.small_world import run
 
-    configs = [STUDY.config(name) for name in STUDY.variants]
     ours = other = 0.0
-    with tempfile.TemporaryDirectory() as warm, tempfile.TemporaryDirectory() as store:
-        run({**STUDY.config(STUDY.reference), "train": 64, "val": 32, "test": 32}, 0, Path(warm))
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
         for seed in STUDY.seeds:
-            frozen.forget()
-            for config in configs:
-                ours += seconds(partial(run, config, seed, Path(store)))
-            for config in configs:
-                frozen.forget()
-                with tempfile.TemporaryDirectory() as empty:
-                    other += seconds(partial(run, config, seed, Path(empty)))
+            one = STUDY.with_seeds([seed])
+            ours += seconds(
+                partial(run_study, one, place / str(seed), workers=1, store=place / "store")
+            )
+            for name in STUDY.variants:
+                other += seconds(partial(from_nothing, STUDY.config(name), seed))
     return {
         "name": "ablation_sharing",
         "ratio": round(other / ours, 2),
         "ours_s": round(ours, 1),
         "other_s": round(other, 1),
         "rounds": 1,
-        "sizes": {"variants": len(configs), "seeds": len(STUDY.seeds), "study": STUDY.name},
+        "sizes": {"variants": len(STUDY.variants), "seeds": len(STUDY.seeds), "study": STUDY.name},
         "versions": versions("torch", "timm"),
     }
+
+
+def from_nothing(config: dict[str, Any], seed: int) -> None:
+    """One run in a process of its own, with an empty store."""
+    with tempfile.TemporaryDirectory() as store:
+        subprocess.run(
+            [sys.executable, "-m", __name__, json.dumps(config), str(seed), store], check=True
+        )
+
+
+if __name__ == "__main__":
+    from hybridlab.studies.small_world import run
+
+    run(json.loads(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
