@@ -310,4 +310,4 @@ Markdown("\n".join([*head, *rows]))
 # - **Label your own drawings**: `hybridlab predict shipped PICTURE.png`. It knows this world only;
 #   on photographs it guesses. Lesson 09 is about photographs.
 # - **See more of the world**: `hybridlab world --out scenes.png --cooccurrence 0.2 --clutter 0.9`.
-# - Then go on with lesson 01, *Many labels at once*, as soon as it is here (see the map).
+# - Then go on with lesson 01, [*Many labels at once*](01_many_labels.ipynb).
