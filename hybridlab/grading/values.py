@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 LARGEST = 64 * 2**20  # bytes of a message
+_LARGEST_TEXT = 4 * 2**20  # of its JSON: lists in lists take a hundred times their text in memory
 _DEEPEST = 12  # lists in lists
 _MOST_ITEMS = 100_000  # of one list or dict
 _LONGEST = 10_000  # characters of a text
@@ -55,9 +56,10 @@ def pack(message: dict[str, Any]) -> bytes:
     buffers: list[bytes] = []
     text = json.dumps(_plain(message, buffers, 0)).encode()
     size = sum(map(len, buffers))
-    if len(text) + size > LARGEST:
+    if len(text) + size > LARGEST or len(text) > _LARGEST_TEXT:
         raise BadMessageError(
-            f"{(len(text) + size) / 2**20:.0f} MB are too much; at most {LARGEST // 2**20} MB"
+            f"{(len(text) + size) / 2**20:.0f} MB are too much; at most {LARGEST // 2**20} MB of "
+            f"arrays, and {_LARGEST_TEXT // 2**20} MB of lists and text"
         )
     return b"".join([_HEAD.pack(len(text), size), text, *buffers])
 
@@ -86,8 +88,8 @@ def sizes(head: bytes) -> tuple[int, int]:
         BadMessageError: more than `LARGEST`.
     """
     text, buffers = _HEAD.unpack(head)
-    if text + buffers > LARGEST:
-        raise BadMessageError(f"a message of {text + buffers} bytes")
+    if text + buffers > LARGEST or text > _LARGEST_TEXT:
+        raise BadMessageError(f"a message of {text} and {buffers} bytes")
     return text, buffers
 
 
