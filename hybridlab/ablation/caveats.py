@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hybridlab.ablation.findings import Row
+from hybridlab.ablation.findings import Effect, Row
 from hybridlab.ablation.measuring import Measurements
+from hybridlab.evaluation.p_values import p_text
 from hybridlab.evaluation.significance import wilcoxon_smallest_p
 
 
 def caveats(
     rows: Sequence[Row], seeds: Sequence[int], reference: str, measured: Measurements,
-    resamples: int, level: float,
+    level: float,
 ) -> list[str]:
     """Sentences, each about one thing; none where there is nothing to tell.
 
@@ -42,6 +43,7 @@ def caveats(
             "one test sample: it says nothing about others, so there are no intervals and no "
             "difference is judged; test on more samples"
         )
+    resamples = max((each.resamples for each in compared), default=0)
     if compared and 2 * len(compared) / (resamples + 1) >= 1 - level:
         notes.append(
             f"{resamples} resamples are too few for {len(compared)} comparisons: the smallest "
@@ -66,3 +68,17 @@ def caveats(
     elif not measured.shared:
         notes.append("each seed has test samples of its own")
     return notes
+
+
+def close_calls(rows: Sequence[Row], effects: Sequence[Effect], level: float) -> list[str]:
+    """A sentence for each verdict that other resamples might turn."""
+    alpha = round(1 - level, 12)
+    judged = [(f"“{row.name}”", row.comparison) for row in rows if row.comparison is not None]
+    judged += [(effect.name, effect.comparison) for effect in effects]
+    return [
+        f"the verdict on {name} is a close call: its corrected p is {p_text(one.p_holm, alpha)} "
+        f"with {one.resamples:,} resamples, and between {p_text(one.p_holm_low, alpha)} and "
+        f"{p_text(one.p_holm_high, alpha)} with resamples without end, so another seed of the "
+        f"bootstrap may turn it at {alpha:g}; do not rest a claim on it"
+        for name, one in judged if one.close(alpha)
+    ]

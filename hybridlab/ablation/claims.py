@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybridlab.ablation.asked import alike
 from hybridlab.ablation.findings import LARGEST, NOT_SHOWN, ONE_SEED, Analysis, Row
 from hybridlab.ablation.tables import signed
 
@@ -50,16 +51,29 @@ def may_not_be_claimed(analysis: Analysis) -> list[str]:
 
 
 def lost_runs(analysis: Analysis) -> list[str]:
-    """The runs that are not in the figures: a sentence for each variant and reason."""
+    """The runs that are not in the figures: a sentence for each reason."""
     groups: dict[tuple[str, str, str], list[int]] = {}
+    first: dict[str, str] = {}  # a metric that cannot be computed is told once, whatever figures
     for each in analysis.troubles:
-        groups.setdefault((each.variant, each.kind, each.why), []).append(each.seed)
-    told = []
+        why = each.why
+        if each.kind == "undefined":
+            why = first.setdefault(alike(why), why)
+        groups.setdefault((each.variant, each.kind, why), []).append(each.seed)
+    merged: dict[tuple[str, str, tuple[int, ...]], list[str]] = {}
     for (variant, kind, why), seeds in groups.items():
-        listed = ", ".join(map(str, seeds))
-        every = len(seeds) == len(analysis.seeds) > 1
-        where = "every seed" if every else f"seed{'s' if len(seeds) > 1 else ''} {listed}"
-        told.append(f"“{variant}”, {where}: {kind}" + (f" ({why})" if why else ""))
+        merged.setdefault((kind, why, tuple(seeds)), []).append(variant)
+    told = []
+    if all(not row.seeds for row in analysis.rows) and len(first) == 1:
+        (why,) = first.values()
+        told.append(f"every run that is done: undefined ({why})")
+        merged = {key: names for key, names in merged.items() if key[0] != "undefined"}
+    for (kind, why, which), variants in merged.items():
+        listed = ", ".join(map(str, which))
+        every = len(which) == len(analysis.seeds) > 1
+        where = "every seed" if every else f"seed{'s' if len(which) > 1 else ''} {listed}"
+        whole = len(variants) == len(analysis.rows) > 1
+        who = "every variant" if whole else ", ".join(f"“{name}”" for name in variants)
+        told.append(f"{who}, {where}: {kind}" + (f" ({why})" if why else ""))
     return told
 
 

@@ -135,6 +135,9 @@ def print_event(event: Event) -> None:
         "retried": event.message,
         "undefined": event.message,
     }[event.kind]
-    value = (event.metrics or {}).get("mean_ap")
-    score = f", mAP {100 * value:.1f}" if event.kind == "done" and value is not None else ""
+    score = ""
+    if event.kind == "done" and event.value is not None:
+        from hybridlab.evaluation.named import named_metric
+
+        score = f", {named_metric(event.leading).printed} {100 * event.value:.1f}"
     print(f"{count} {event.run.variant}, seed {event.run.seed}: {words}{score}", flush=True)

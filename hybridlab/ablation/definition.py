@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridlab.ablation.errors import StudyChangedError, StudyFileError
+from hybridlab.ablation.records import RUNS, check_run
 from hybridlab.ablation.study import Study
 from hybridlab.files import write_json
 
@@ -78,7 +79,8 @@ def check_definition(study: Study, stored: Mapping[str, Any] | None, folder: Pat
     """Whether study.json must be written (it is not there, or something was added).
 
     Seeds and variants may be added, and whatever is only about words and analysis may change:
-    question, hypotheses, metrics, reference, factors.
+    question, hypotheses, metrics, reference, factors. A variant without a done run, such as one
+    that was a mistake, may go or change.
 
     Raises:
         StudyChangedError: the runs of the folder would no longer be those of the study; the
@@ -93,10 +95,17 @@ def check_definition(study: Study, stored: Mapping[str, Any] | None, folder: Pat
             changes.append(f"{name} was {stored[name]!r} and is {new[name]!r}")
     changes += _changed("recipe", stored["recipe"], new["recipe"])
     for variant, given in stored["variants"].items():
-        if variant not in new["variants"]:
-            changes.append(f"the variant {variant!r} is gone")
-        else:
-            changes += _changed(f"variants[{variant!r}]", given, new["variants"][variant])
+        there = variant in new["variants"]
+        given_now = new["variants"].get(variant, {})
+        other = _changed(f"variants[{variant!r}]", given, given_now) if there else []
+        done = 0 if there and not other else _done_runs(stored, variant, folder)
+        if done and not there:
+            changes.append(
+                f"the variant {variant!r} is gone, which has {done} done runs (keep it, and leave "
+                f"it out of reports with `hybridlab report --without {variant!r}`)"
+            )
+        elif done:
+            changes += other
     gone = [seed for seed in stored["seeds"] if seed not in new["seeds"]]
     if gone:
         changes.append(f"the seeds {', '.join(map(str, gone))} are gone")
@@ -105,7 +114,8 @@ def check_definition(study: Study, stored: Mapping[str, Any] | None, folder: Pat
             f"{folder} holds another definition of this study: {'; '.join(changes)}. Its runs are "
             f"kept as they are; {_ADVICE}"
         )
-    return new != _fields(stored)
+    # Where the study came from is no reason to write into a folder that may be read-only.
+    return {**new, "source": ""} != {**_fields(stored), "source": ""}
 
 
 def write_definition(study: Study, folder: Path, mixed_code: list[dict[str, Any]]) -> None:
@@ -113,6 +123,12 @@ def write_definition(study: Study, folder: Path, mixed_code: list[dict[str, Any]
     write_json(
         folder / NAME, {**study.definition(), "mixed_code": mixed_code}, overwrite=True
     )
+
+
+def _done_runs(stored: Mapping[str, Any], variant: str, folder: Path) -> int:
+    """How many runs of a variant, as study.json has it, are done."""
+    runs = [run for run in Study(**_fields(stored)).runs() if run.variant == variant]
+    return sum(check_run(folder / RUNS / run.key).done is not None for run in runs)
 
 
 def _fields(stored: Mapping[str, Any]) -> dict[str, Any]:

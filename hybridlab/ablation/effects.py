@@ -14,7 +14,7 @@ import numpy as np
 
 from hybridlab.ablation.comparing import Difference, judge
 from hybridlab.ablation.findings import Cell, Effect
-from hybridlab.ablation.measuring import Measured, stacked
+from hybridlab.ablation.measuring import Measured, together
 from hybridlab.ablation.study import Study, level_name
 from hybridlab.evaluation.hierarchical import Estimate, RunMetric
 
@@ -123,7 +123,8 @@ def _grid(
     )
     if not seeds:
         return "there is no seed that every combination has"
-    cells = {place: stacked(dict(runs[name]), seeds) for place, name in placed.items()}
+    sides = together([runs[name] for name in placed.values()], seeds)
+    cells = dict(zip(placed, sides, strict=True))
     return _Grid(factors, base, cells, seeds)
 
 

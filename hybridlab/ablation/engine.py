@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hybridlab.ablation.asked import alike, asked_metrics
 from hybridlab.ablation.errors import CodeMismatchError, StudyFolderError, StudyIncompleteError
 from hybridlab.ablation.events import Event
 from hybridlab.ablation.executors import LostJobError, local_executor
@@ -110,6 +111,7 @@ class _Campaign:
         self.flying: dict[Future[Outcome], PlannedRun] = {}
         self.deaths: dict[str, int] = {}
         self.waited: set[str] = set()
+        self.told: set[str] = set()  # why a metric has no value
         self.failures: dict[str, Failure] = {}
         self.broken = False
         self.alone = False  # a suspect is at work, and nothing else shall be
@@ -214,8 +216,8 @@ class _Campaign:
         elif outcome.kind == "refused":
             self._abort(CodeMismatchError(
                 f"a worker has other code than this process, and refused: {outcome.message}. "
-                "Bring all machines to one version and restart the workers; runs that are done "
-                "are kept"
+                "Bring all machines to one version and restart the workers; or the study file (or "
+                "what it uses) was edited while it ran: run it again. Runs that are done are kept"
             ))
         elif outcome.kind == "no place":
             full = outcome.error == NotEnoughDiskError.__name__ or "space" in outcome.message
@@ -231,11 +233,13 @@ class _Campaign:
     def _finish(self, run: PlannedRun, outcome: Outcome) -> None:
         self.done += 1
         self.failures.pop(run.key, None)
-        self._say("done", run, seconds=outcome.seconds, metrics=outcome.metrics)
-        asked = [name for name in outcome.undefined if name in self.study.metrics]
-        if asked:
-            self._say("undefined", run, f"{', '.join(asked)} is not defined on its test samples "
-                      "(no label has a positive there, say) and is recorded as null")
+        leading, *_ = asked = self.study.metrics
+        found = asked_metrics(self.folder / RUNS / run.key, asked, outcome.metrics)
+        self._say("done", run, seconds=outcome.seconds, metrics=outcome.metrics,
+                  leading=leading, value=found.values.get(leading))
+        for why in (each for each in found.troubles if alike(each) not in self.told):
+            self._say("undefined", run, f"{why}; this is told once")
+        self.told.update(map(alike, found.troubles))
 
     def _worker_died(self, run: PlannedRun, error: BaseException) -> None:
         """Try a run again whose worker is gone, unless it was the one that ended it."""

@@ -24,6 +24,11 @@ class LocalPool(Executor):
 
     A worker that dies (out of memory, say) breaks loky's whole pool; `renew` makes a fresh one.
 
+    Results depend a little on the threads: so many partial sums, added in another order, round
+    differently, and training carries that on. The number follows from cores and workers, so one
+    study done with other workers, or on another machine, may differ in the last digits: give
+    `threads` to keep it. Manifests hold it, and a report says where runs of a study differ in it.
+
     Attributes:
         kind: for the manifests.
         capacity: runs to hand over at a time, so that a break concerns few.

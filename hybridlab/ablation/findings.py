@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hybridlab.ablation.plain import build, plain
 from hybridlab.evaluation.named import named_metric
 
 FORMAT = "hybridlab.analysis/1"
 
 BETTER, WORSE, NOT_SHOWN = "better", "worse", "no difference shown"
 ONE_SEED, UNDEFINED = "one seed only", "not defined"
+OTHER_SAMPLES = "tested on other samples"
 SHOWN = frozenset({BETTER, WORSE})
 # Less more than the reference costs is the clock's noise: no gain is divided by it.
 LEAST_SHARE, LEAST_SECONDS = 0.01, 0.5
+ABLATE = "hybridlab ablate"
 LARGEST = 1.0  # the largest difference of two metrics, as a share
 
 
@@ -35,17 +38,19 @@ class Comparison:
         t_low, t_high, p_t, p_t_holm: the paired t-test over seeds, which takes the test samples as
             given; NaN with one seed.
         effect: d_z with Hedges' correction; NaN below three seeds.
-        detectable: the true difference that such a study shows four times in five, with its number
-            of seeds and test samples, at the strictest step of Holm's correction, by the test that
-            judges (`hybridlab.ablation.detecting`). 1, the largest there is, says that none is
-            likely to be shown with so few seeds; NaN with one seed, and where the difference is
-            the same in every run and resample.
-        seeds_needed: how many seeds show a true difference as large as `value` four times in five
-            on the same number of test samples; None if no number up to 1,000 does, and
+        detectable: the true difference that such a study shows roughly four times in five, with
+            its number of seeds and test samples, at the strictest step of Holm's correction, by the
+            test that judges (`hybridlab.ablation.detecting`). 1, the largest there is, says that
+            none is likely to be shown with so few seeds; NaN with one seed, and where the
+            difference is the same in every run and resample.
+        seeds_needed: roughly how many seeds show a true difference as large as `value` four times
+            in five on the same number of test samples; None if no number up to 1,000 does, and
             wherever `detectable` is NaN.
         verdict: "better", "worse", "no difference shown", "one seed only", or "not defined" where
             there is no interval.
         words: the same as a sentence with its figures.
+        resamples: that interval and p rest on.
+        p_holm_low, p_holm_high: between which `p_holm` would lie with resamples without end.
     """
 
     value: float
@@ -64,6 +69,14 @@ class Comparison:
     seeds_needed: int | None
     verdict: str
     words: str
+    resamples: int = 0
+    p_holm_low: float = math.nan
+    p_holm_high: float = math.nan
+
+    def close(self, alpha: float) -> bool:
+        """Whether the verdict at `alpha` may hang on the resamples that were drawn."""
+        judged = self.verdict not in (ONE_SEED, UNDEFINED)
+        return judged and self.p_holm_low < alpha <= self.p_holm_high
 
     @property
     def shown(self) -> bool:
@@ -148,7 +161,8 @@ class Trouble:
 
     Attributes:
         variant, seed: which run.
-        kind: "failed", "missing" or "undefined" (the metric has no value for it).
+        kind: "failed", "missing", "undefined" (the metric has no value for it), or
+            `OTHER_SAMPLES` (it cannot be paired with the reference).
         why: in words; may be empty.
     """
 
@@ -167,7 +181,7 @@ class Analysis:
         metric: by its name in code, such as "mean_ap" (`hybridlab.evaluation.named`).
         reference: the variant that others are compared with.
         seeds: of the study.
-        level, resamples, bootstrap_seed: of the intervals.
+        level, resamples, bootstrap_seed: of the intervals; a comparison may rest on more resamples.
         samples: test samples of a run (of the first seed, where each seed has its own).
         rows: one for each variant, in the study's order.
         best: the variant that is shown to be better than every other; None if there is none.
@@ -238,7 +252,7 @@ class Analysis:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for `hybridlab.files.write_json`: NaN is None, no paths of the machine."""
-        return {"format": FORMAT, **_plain(asdict(self))}
+        return {"format": FORMAT, **plain(asdict(self))}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Analysis:
@@ -252,46 +266,12 @@ class Analysis:
             raise ValueError(f"this is no analysis of format {FORMAT!r} but {found!r}; "
                              "record it again with Analysis.to_json")
         try:
-            return _build(cls, data)
+            return build(cls, data, _NESTED)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"the recorded analysis is damaged ({type(error).__name__}: {error}); "
                 "record it again with Analysis.to_json"
             ) from error
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        if math.isinf(value):
-            raise ValueError("an infinite figure has no place in JSON")
-        return None if math.isnan(value) else value
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _build(kind: Any, data: Mapping[str, Any]) -> Any:
-    """A dataclass of this module from its plain form, by the annotations of its fields."""
-    given = {}
-    for each in fields(kind):
-        value, wanted = data[each.name], str(each.type)
-        inner = wanted.removeprefix("tuple[").partition(",")[0].partition(" ")[0]
-        if wanted == "float":
-            value = _number(value)
-        elif wanted == "tuple[float, ...]":
-            value = tuple(_number(item) for item in value)
-        elif inner in _NESTED and wanted.startswith("tuple["):
-            value = tuple(_build(_NESTED[inner], item) for item in value)
-        elif inner in _NESTED:
-            value = None if value is None else _build(_NESTED[inner], value)
-        elif wanted.startswith("tuple["):
-            value = tuple(value)
-        given[each.name] = value
-    return kind(**given)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
 
 
 _NESTED = {each.__name__: each for each in (Comparison, Row, Effect, Cell, Trouble)}

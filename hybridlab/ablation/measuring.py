@@ -6,13 +6,13 @@ run. One run is in memory at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridlab.ablation.findings import Trouble
+from hybridlab.ablation.findings import OTHER_SAMPLES, Trouble
 from hybridlab.ablation.records import Predictions, RunRecord
 from hybridlab.evaluation.bootstrap import resampled_values
 from hybridlab.evaluation.hierarchical import RunMetric
@@ -58,13 +58,18 @@ class _Split(NamedTuple):
 
 
 def measure_runs(
-    records: Iterable[RunRecord], metric: str, resamples: int = 1000, seed: int = 0
+    records: Iterable[RunRecord], metric: str, resamples: int = 1000, seed: int = 0,
+    reference: str | None = None,
 ) -> Measurements:
     """Measure every run; the slow half of an analysis (1.5 s for 1,500 samples x 80 labels).
 
+    Args:
+        reference: the variant whose test samples count. A run of the same seed with others, or
+            with other targets, cannot be paired with it and is left out. Without it, and for
+            seeds that it has no run of, those of the first record count.
+
     Raises:
-        ValueError: an unknown metric, `resamples` below 1, or runs of one seed whose test samples
-            or targets differ.
+        ValueError: an unknown metric, or `resamples` below 1.
     """
     asked = named_metric(metric)
     if resamples < 1:
@@ -72,13 +77,15 @@ def measure_runs(
     runs: dict[str, dict[int, Measured]] = {}
     troubles: list[Trouble] = []
     splits: dict[int, _Split] = {}
-    for record in records:
+    for record in sorted(records, key=lambda record: record.variant != reference):  # stable
         found = runs.setdefault(record.variant, {})
         sorted_ = _by_id(record.predictions())
         split = splits.setdefault(
             record.seed, _Split(record.variant, sorted_.ids, sorted_.targets)
         )
-        _check_same(split, record, sorted_)
+        if other := _otherwise(split, sorted_):
+            troubles.append(Trouble(record.variant, record.seed, OTHER_SAMPLES, other))
+            continue
         try:
             measured = measure_run(sorted_, asked, resamples, seed)
             why = f"{metric} is not defined on its test samples (no label has a positive, say)"
@@ -115,12 +122,40 @@ def measure_run(
     return Measured(whole, resampled_values(weigh, len(targets), resamples, seed))
 
 
-def stacked(runs: dict[int, Measured], seeds: Iterable[int]) -> RunMetric:
+def measure_again(
+    measured: Measurements, records: Iterable[RunRecord], variants: Container[str], metric: str,
+    resamples: int, seed: int,
+) -> Measurements:
+    """The same with more resamples of the runs of some variants; the first ones stay the same."""
+    asked = named_metric(metric)
+    runs = {name: dict(found) for name, found in measured.runs.items()}
+    for record in records:
+        if record.variant in variants and record.seed in runs.get(record.variant, {}):
+            runs[record.variant][record.seed] = measure_run(
+                _by_id(record.predictions()), asked, resamples, seed
+            )
+    return measured._replace(runs=runs)
+
+
+def stacked(runs: Mapping[int, Measured], seeds: Iterable[int]) -> RunMetric:
     """The runs of some seeds, in their order, as the bootstrap takes them: (S,), (S, R)."""
-    chosen = [runs[seed] for seed in seeds]
-    return RunMetric(
-        np.array([each.whole for each in chosen]), np.stack([each.drawn for each in chosen])
-    )
+    return together([runs], seeds)[0]
+
+
+def together(
+    variants: Sequence[Mapping[int, Measured]], seeds: Iterable[int]
+) -> list[RunMetric]:
+    """`stacked` for several variants, cut to the resamples that all of them have."""
+    seeds = tuple(seeds)
+    chosen = [[runs[seed] for seed in seeds] for runs in variants]
+    least = min(len(each.drawn) for runs in chosen for each in runs)
+    return [
+        RunMetric(
+            np.array([each.whole for each in runs]),
+            np.stack([each.drawn[:least] for each in runs]),
+        )
+        for runs in chosen
+    ]
 
 
 def _by_id(predictions: Predictions) -> Predictions:
@@ -133,26 +168,26 @@ def _equal(a: _Split, b: _Split) -> bool:
     return np.array_equal(a.ids, b.ids) and np.array_equal(a.targets, b.targets)
 
 
-def _check_same(split: _Split, record: RunRecord, given: Predictions) -> None:
-    """Refuse a run that was tested on something else than the first one of its seed."""
-    if _equal(split, _Split(record.variant, given.ids, given.targets)):
-        return
-    pair = f"variants {split.variant!r} and {record.variant!r} with seed {record.seed}"
+def _otherwise(split: _Split, given: Predictions) -> str:
+    """How a run's test samples differ from the ones that count for its seed; empty if not."""
+    other = f"{split.variant!r}, whose test samples count"
     if not np.array_equal(split.ids, given.ids):
         one, two = set(split.ids.tolist()), set(given.ids.tolist())
-        raise ValueError(
-            f"{pair} were tested on different samples ({len(one - two)} ids only in the first, "
-            f"{len(two - one)} only in the second), so they cannot be paired; let every variant "
-            "test on the samples that the recipe and the seed name"
+        return (
+            f"it was tested on other samples than {other}: {len(one - two)} ids only there, "
+            f"{len(two - one)} only here; let every variant test on the samples that the recipe "
+            "and the seed name"
         )
     if split.targets.shape != given.targets.shape:
-        raise ValueError(
-            f"{pair} have targets of shapes {split.targets.shape} and {given.targets.shape}; let "
-            "every variant have the same labels"
+        return (
+            f"its targets have shape {given.targets.shape} and those of {other}, "
+            f"{split.targets.shape}; let every variant have the same labels"
         )
+    if np.array_equal(split.targets, given.targets):
+        return ""
     row, column = (int(at) for at in np.argwhere(split.targets != given.targets)[0])
-    raise ValueError(
-        f"{pair} have different targets for the same samples (the first: id "
-        f"{given.ids[row]}, label column {column}: {split.targets[row, column]} and "
-        f"{given.targets[row, column]}); let every variant test on the same targets"
+    return (
+        f"it has other targets for the same samples than {other} (the first: id "
+        f"{given.ids[row]}, label column {column}: {given.targets[row, column]} here and "
+        f"{split.targets[row, column]} there); let every variant test on the same targets"
     )

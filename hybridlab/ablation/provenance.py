@@ -35,7 +35,9 @@ def provenance(records: Iterable[RunRecord]) -> Provenance:
         name: _all(each.get("versions", {}).get(name, "none") for each in manifests)
         for name in packages
     }
-    device, commit = _all(_device(each) for each in manifests), _all(map(_commit, manifests))
+    device, commit = _all(_device(each) for each in manifests), _all(
+        commit_words(each) or "not recorded" for each in manifests
+    )
     notes = [
         f"runs were done with different versions of {name}: {found}"
         for name, found in versions.items() if ", " in found
@@ -44,6 +46,13 @@ def provenance(records: Iterable[RunRecord]) -> Provenance:
         notes.append(f"runs were done on different devices: {device}")
     if len({str(sorted(each.get("code", {}).items())) for each in manifests}) > 1:
         notes.append("runs were done by different code: differences may come from it")
+    threads = sorted({int(each["threads"]) for each in manifests if each.get("threads")})
+    if len(threads) > 1:
+        notes.append(
+            f"runs used different numbers of threads ({', '.join(map(str, threads))}): sums in "
+            "another order round differently, and training carries that on, so small differences "
+            "may come from it"
+        )
     ended = sorted(str(each["ended"]) for each in manifests if each.get("ended"))
     return Provenance(versions, device, commit, ended[-1][:10] if ended else "", notes)
 
@@ -58,10 +67,11 @@ def _device(manifest: dict[str, Any]) -> str:
     return str(manifest.get("device", "not recorded")).replace(", ", " ")
 
 
-def _commit(manifest: dict[str, Any]) -> str:
+def commit_words(manifest: dict[str, Any]) -> str:
+    """The commit of a run, with a word where files differed from it; empty if git knew none."""
     git = manifest.get("git")
     if not git:
-        return "not recorded"
+        return ""
     return git["commit"] + (" with changes that are not committed" if git["dirty"] else "")
 
 

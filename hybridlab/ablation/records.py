@@ -68,8 +68,7 @@ class RunRecord:
 
     def predictions(self) -> Predictions:
         """Read the predictions of every sample from the disk."""
-        with np.load(self.path / "predictions.npz", allow_pickle=False) as arrays:
-            return Predictions(*(arrays[name] for name in Predictions._fields))
+        return read_predictions(self.path)
 
     def manifest(self) -> dict[str, Any]:
         """Read where the run came from: versions, code, device, times."""
@@ -81,6 +80,12 @@ class Checked(NamedTuple):
 
     done: dict[str, Any] | None
     why: str = ""
+
+
+def read_predictions(path: Path) -> Predictions:
+    """The predictions in the folder of a run."""
+    with np.load(path / "predictions.npz", allow_pickle=False) as arrays:
+        return Predictions(*(arrays[name] for name in Predictions._fields))
 
 
 def measure(result: RunResult) -> tuple[dict[str, float], list[str]]:

@@ -10,9 +10,12 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
+
+if TYPE_CHECKING:
+    from hybridlab.ablation.findings import Analysis
 
 PAGE = "report.html"
 LEAST = 200
@@ -35,11 +38,13 @@ class Report:
     STUDY_FOLDER/report.html, written anew each time, and a table goes to standard output."""
     format: Literal["html", "markdown", "latex", "csv"] = "html"
     """A page, or the table of variants (and of effects) as text."""
-    resamples: Annotated[int, arg(metavar="N")] = 1000
-    """Of the bootstrap; more where many variants are compared."""
+    without: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="VARIANT")] = ()
+    """Leave this variant out, and say so; may be given several times."""
+    resamples: Annotated[int | None, arg(metavar="N")] = None
+    """Of the bootstrap; by default 1,000, and 10,000 for verdicts that these leave open."""
 
     def __post_init__(self) -> None:
-        if self.resamples < LEAST:
+        if self.resamples is not None and self.resamples < LEAST:
             raise ValueError(
                 f"resamples is {self.resamples}; give {LEAST} or more (1000 is usual)"
             )
@@ -59,12 +64,15 @@ class Report:
             raise PermissionError(self._read_only())  # before the work, not after
         metrics = tuple(load_definition(self.folder).metrics)
         metric = self.metric or metrics[0]
-        analysis = analyse(self.folder, self.reference, metric, self.resamples)
+
+        def judged_by(name: str) -> Analysis:
+            return analyse(
+                self.folder, self.reference, name, self.resamples, without=self.without
+            )
+
+        analysis = judged_by(metric)
         if self.format == "html":
-            others = [
-                analyse(self.folder, self.reference, each, self.resamples)
-                for each in metrics if each != metric
-            ]
+            others = [judged_by(each) for each in metrics if each != metric]
             try:
                 path = write_report(
                     analysis, self.out or self.folder / PAGE, others, overwrite=own

@@ -51,6 +51,7 @@ class Study:
         hypotheses: variant -> what is expected of it, one sentence, written before it is run.
         factors: factor -> its levels, where the variants are their combinations.
         file: the study file that `run` stands in, if it does.
+        source: what `load_study` was given: a module's dotted name, or a file's without its folder.
 
     Raises:
         ValueError: what was given does not make a study; the message says what to change.
@@ -67,6 +68,7 @@ class Study:
     hypotheses: Mapping[str, str] = field(default_factory=dict)
     factors: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     file: Path | None = field(default=None, compare=False)
+    source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         keep = object.__setattr__
@@ -168,6 +170,7 @@ class Study:
             "metrics": list(self.metrics),
             "hypotheses": dict(self.hypotheses),
             "factors": {factor: list(levels) for factor, levels in self.factors.items()},
+            "source": self.source,
         }
 
 
@@ -195,7 +198,9 @@ def load_study(source: str | os.PathLike[str]) -> Study:
         found = "has no STUDY" if study is None else f"has a STUDY that is a {type(study).__name__}"
         raise StudyFileError(f"{text} {found}; write STUDY = Study(...) at its top level")
     needs_file = path is not None and str(study.run).startswith(STUDY_FILE)
-    return replace(study, file=path) if needs_file else study
+    return replace(
+        study, file=path if needs_file else study.file, source=path.name if path else text
+    )
 
 
 def level_name(value: Any) -> str:

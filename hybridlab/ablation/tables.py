@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from hybridlab.ablation.escapes import latex_text, markdown_text
 from hybridlab.ablation.findings import BETTER, LARGEST, Analysis, Comparison, Effect, Row
+from hybridlab.evaluation.p_values import p_text
 
 NOTHING = "–"
 FORMATS = ("markdown", "latex", "csv")
@@ -44,7 +45,8 @@ def variants_table(analysis: Analysis) -> Table:
     rows = []
     for row in analysis.rows:
         rows.append([
-            row.name, interval(row.mean, row.low, row.high), *_compared(row.comparison),
+            row.name, interval(row.mean, row.low, row.high),
+            *_compared(row.comparison, analysis.alpha),
             f"{len(row.seeds)} of {len(analysis.seeds)}", _needed(row.comparison),
             count(row.parameters), duration(row.seconds), verdict(analysis, row),
         ])
@@ -78,7 +80,8 @@ def effects_table(analysis: Analysis, effects: Sequence[Effect]) -> Table:
         "d_z", "detectable", "verdict",
     ]
     rows = [
-        [effect.name, *_compared(effect.comparison), _effect_verdict(effect)] for effect in effects
+        [effect.name, *_compared(effect.comparison, analysis.alpha), _effect_verdict(effect)]
+        for effect in effects
     ]
     return Table(header, rows)
 
@@ -153,11 +156,9 @@ def signed(value: float) -> str:
     return NOTHING if math.isnan(value) else _of(value, "+")
 
 
-def p_value(p: float) -> str:
-    """ "0.012", "< 0.001", or a dash."""
-    if math.isnan(p):
-        return NOTHING
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+def p_value(p: float, alpha: float = 0.05) -> str:
+    """ "0.012", "< 0.001", or a dash; near `alpha` with the digits that tell the side."""
+    return NOTHING if math.isnan(p) else p_text(p, alpha)
 
 
 def count(number: int | None) -> str:
@@ -195,7 +196,7 @@ def verdict(analysis: Analysis, row: Row) -> str:
     return "no seed shared with the reference" if row.comparison is None else row.comparison.verdict
 
 
-def _compared(other: Comparison | None) -> list[str]:
+def _compared(other: Comparison | None, alpha: float) -> list[str]:
     if other is None:
         return [NOTHING] * 5
     effect = NOTHING if math.isnan(other.effect) else f"{other.effect:+.2f}"
@@ -203,8 +204,8 @@ def _compared(other: Comparison | None) -> list[str]:
     if other.detectable == LARGEST:
         detectable = "none"
     return [
-        interval(other.value, other.low, other.high, "+"), p_value(other.p_holm),
-        p_value(other.p_t_holm), effect, detectable,
+        interval(other.value, other.low, other.high, "+"), p_value(other.p_holm, alpha),
+        p_value(other.p_t_holm, alpha), effect, detectable,
     ]
 
 

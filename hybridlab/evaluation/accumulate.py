@@ -19,7 +19,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hybridlab.evaluation.inputs import Array, check_scores, check_targets
+from hybridlab.evaluation.inputs import Array, as_array, check_scores, check_targets
 
 _FIELDS = ("ids", "scores", "targets")
 
@@ -88,7 +88,8 @@ class MetricAccumulator:
             )
         if self._parts and len(named) and named.dtype.kind != self._parts[0][0].dtype.kind:
             raise ValueError(
-                f"ids is {named[0]!r} but earlier ids are like {self._parts[0][0][0]!r}; "
+                f"ids is {named[0].item()!r} but earlier ids are like "
+                f"{self._parts[0][0][0].item()!r}; "
                 "name images by numbers or by strings, not by both"
             )
         self.labels = scored.shape[1]
@@ -148,7 +149,7 @@ class MetricAccumulator:
 
 def _check_ids(ids: ArrayLike, rows: int) -> Array:
     """Return `ids` as int64 or strings, one for each row."""
-    array = np.asarray(ids)
+    array = as_array(ids)
     if array.shape != (rows,):
         raise ValueError(f"ids has shape {array.shape}; expected ({rows},), one for each row")
     if rows == 0:
@@ -156,8 +157,8 @@ def _check_ids(ids: ArrayLike, rows: int) -> Array:
     kinds = {isinstance(i, str) for i in ids} if isinstance(ids, list | tuple) else {False}
     if len(kinds) > 1 or array.dtype.kind not in "iuU":
         raise ValueError(
-            f"ids holds {array[0]!r} (dtype {array.dtype}); expected whole numbers or strings, "
-            "such as the image's index or its file name"
+            f"ids holds {array.tolist()[0]!r} (dtype {array.dtype}); expected whole numbers or "
+            "strings, such as the image's index or its file name"
         )
     if array.dtype.kind == "u" and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"ids holds {array.max()}, beyond 64-bit integers; pass strings")
@@ -168,7 +169,7 @@ def _refuse(ids: Array, bad: Array, low: Array, high: Array, name: str) -> None:
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
-            f"image {ids[row]!r} was added more than once with different {name}: "
+            f"image {ids[row].item()!r} was added more than once with different {name}: "
             f"{low[row, column]} and {high[row, column]} in column {column}; give each image its "
             "own id, and predict once with one model in eval()"
         )

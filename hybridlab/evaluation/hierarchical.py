@@ -33,7 +33,7 @@ from hybridlab.evaluation.bootstrap import (
     _resampled,
     _Split,
 )
-from hybridlab.evaluation.inputs import Floats
+from hybridlab.evaluation.inputs import Floats, as_array
 
 Runs = Sequence[Predictions | tuple[ArrayLike, ArrayLike]]
 
@@ -219,7 +219,7 @@ def _two_sided(value: float, means: Floats, method: str) -> float:
 
 
 def _checked(metric: RunMetric, name: str) -> tuple[Floats, Floats]:
-    whole, drawn = (np.asarray(x, np.float64) for x in metric)
+    whole, drawn = (as_array(x).astype(np.float64, copy=False) for x in metric)
     if drawn.ndim != 2 or whole.shape != drawn.shape[:1] or not drawn.size:
         raise ValueError(
             f"{name} has whole of shape {whole.shape} and drawn of shape {drawn.shape}; expected "

@@ -1,6 +1,7 @@
 """What every metric accepts, and what it says to anything else.
 
-Inputs are anything that `numpy.asarray` takes (CPU tensors too). Targets are 1 (present),
+Inputs are anything that `numpy.asarray` takes, and torch tensors of any kind: bfloat16, on another
+device, or with a gradient, which is left behind. Targets are 1 (present),
 0 (absent) or -1 (not annotated: the entry is masked).
 """
 
@@ -13,13 +14,22 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 
+def as_array(given: ArrayLike) -> Array:
+    """`numpy.asarray`, also of torch tensors that it refuses."""
+    if hasattr(given, "detach"):  # a tensor, without importing torch to ask
+        tensor: Any = given.detach().cpu()
+        # NumPy has no bfloat16; float32 holds each of its values.
+        given = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+    return np.asarray(given)
+
+
 def check_scores(scores: ArrayLike, ndim: int = 2) -> Array:
     """Return `scores` as a float array of `ndim` axes, or say what is wrong with it.
 
     Raises:
         ValueError: wrong number of axes, not numbers, or a NaN or infinity (its place is named).
     """
-    array = np.asarray(scores)
+    array = as_array(scores)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"scores has dtype {array.dtype}; pass numbers")
     if array.dtype.kind != "f":
@@ -45,7 +55,7 @@ def check_targets(
     Raises:
         ValueError: another shape (both are named) or another value (with its place).
     """
-    array = np.asarray(targets)
+    array = as_array(targets)
     if array.shape != shape:
         raise ValueError(
             f"targets has shape {array.shape} but {of} has shape {shape}; "
@@ -68,7 +78,7 @@ def check_decisions(decisions: ArrayLike) -> NDArray[np.bool_]:
     Raises:
         ValueError: not two axes, or a value other than 0 and 1 (its place is named).
     """
-    array = np.asarray(decisions)
+    array = as_array(decisions)
     _check_axes("decisions", array, 2)
     if array.dtype != np.bool_:
         bad = ~((array == 0) | (array == 1))
@@ -87,7 +97,7 @@ def check_counts(counts: ArrayLike, n: int) -> NDArray[np.integer]:
     Raises:
         ValueError: another shape, a negative number, or a fraction.
     """
-    array = np.asarray(counts)
+    array = as_array(counts)
     if array.ndim != 2 or array.shape[1] != n:
         raise ValueError(f"counts has shape {array.shape}; expected (R, {n})")
     if array.dtype.kind not in "iu":

@@ -27,7 +27,8 @@ from hybridlab.evaluation.hierarchical import (
     paired_hierarchical_bootstrap,
     resample_runs,
 )
-from hybridlab.evaluation.inputs import Floats
+from hybridlab.evaluation.inputs import Floats, as_array
+from hybridlab.evaluation.p_values import p_text
 from hybridlab.evaluation.power import (
     minimum_detectable_difference,
     paired_t_power,
@@ -138,7 +139,7 @@ def holm(p: ArrayLike) -> Floats:
     Raises:
         ValueError: not one axis, or a value outside [0, 1].
     """
-    given = np.asarray(p, np.float64)
+    given = as_array(p).astype(np.float64)
     if given.ndim != 1:
         raise ValueError(f"p has shape {given.shape}; expected (M,), one p-value for each test")
     outside = (given < 0) | (given > 1)
@@ -235,7 +236,10 @@ def describe_difference(
     shown = (ends.low > 0 or ends.high < 0) and (p is None or not known or p < alpha)
     words = f"{value} {unit} [{low}, {high}]"
     if p is not None and known:
-        words += ", " + ("p < 0.001" if p < 0.001 else f"p = {p:.3g}")
+        text = f"{p:.3g}"
+        if float(text) == alpha:  # rounded onto the level: the side must still be told
+            text = p_text(p, alpha)
+        words += ", p " + ("< 0.001" if p < 0.001 else f"= {text}")
     if getattr(interval, "seeds", None) == 1:
         words += "; one seed, so the noise of training is not in it"
     if shown:
@@ -258,7 +262,7 @@ def _ends(interval: tuple[float, ...] | PairedT) -> _Ends:
 
 def _differences(a: ArrayLike, b: ArrayLike) -> tuple[Floats, bool]:
     """a - b, (S,), and whether all are equal but for rounding."""
-    left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    left, right = (as_array(side).astype(np.float64) for side in (a, b))
     if left.ndim != 1 or left.shape != right.shape or not left.size:
         raise ValueError(
             f"a has shape {left.shape} and b has shape {right.shape}; expected (S,) for both, one "

@@ -37,8 +37,8 @@ def top_k_decisions(
 
     Raises:
         ValueError: `k` is not from 1 to L, `sense` is none of the three, `cut` is not finite or
-            given with "always", a score is not finite, or "prob>=0.5" meets a score outside
-            [0, 1].
+            given with "always", a score is not finite, "prob>=0.5" meets a score outside [0, 1],
+            or "logit>=0" meets no score below 0, which would be plain top-k.
     """
     scored = check_scores(scores)
     best = ranked_columns(scored, k)
@@ -82,5 +82,11 @@ def _cut(scored: Array, sense: str, cut: float | None) -> float | None:
         raise ValueError(
             f"scores reach from {scored.min()} to {scored.max()}; 'prob>=0.5' expects values in "
             "[0, 1]: pass probabilities, or take 'logit>=0' for logits"
+        )
+    if sense == "logit>=0" and cut is None and scored.size and not (scored < 0).any():
+        raise ValueError(
+            f"'logit>=0' meets no score below 0 (they reach from {scored.min()} to "
+            f"{scored.max()}), so it would leave all k labels: these look like probabilities, ask "
+            "for 'prob>=0.5'; where they are logits after all, give cut=0.0"
         )
     return _CUTS[sense] if cut is None else cut

@@ -10,9 +10,11 @@ import ast
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,6 +96,7 @@ class Learner:
         self.output = ""
         self._process: launch.Process | None = None
         self._folder: Path | None = None
+        self._asked = 0.0  # when the last request went out
         self._until = 0.0  # of what is being waited for
         self._left = 0.0  # seconds that the code may still take; the grader's own do not count
         self._received = 0
@@ -130,7 +133,7 @@ class Learner:
             self._process.end()
             self._process = None
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _remove(self._folder)
             self._folder = None
 
     def _start(self) -> None:
@@ -155,7 +158,7 @@ class Learner:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._process is not None
-        began = time.monotonic()
+        self._asked = began = time.monotonic()
         self._until = began + self._left
         try:
             self._process.channel.settimeout(max(0.01, self._left))
@@ -226,9 +229,8 @@ class Learner:
         status = self._process.end(patience=0.5)
         self._process = None
         self.end()
-        if status == -signal.SIGKILL or (
-            hasattr(signal, "SIGXCPU") and status == -signal.SIGXCPU
-        ):
+        late = time.monotonic() - self._asked >= 0.8 * self.limits.cpu_seconds
+        if hasattr(signal, "SIGXCPU") and status in (-signal.SIGXCPU, -signal.SIGKILL) and late:
             return TookTooLong(f"no result after {self.limits.cpu_seconds} seconds of computing")
         if status is not None and status < 0:
             name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
@@ -236,6 +238,15 @@ class Learner:
         if status == BROKEN:
             return Crashed("it replaced or closed something that Python itself needs")
         return Crashed(f"it ended Python itself, with exit status {status}: os._exit() or the like")
+
+
+def _remove(folder: Path) -> None:
+    """Remove what the learner's code left behind, however deep it nested its folders."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:
+        with suppress(OSError):
+            subprocess.run(["rm", "-rf", "--", str(folder)], check=False)
 
 
 def _fit(gradients: Any, given: list[Any]) -> bool:

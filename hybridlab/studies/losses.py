@@ -10,6 +10,7 @@ decisions at a probability of 0.5, or at thresholds for each label from the vali
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from hybridlab.losses import (
     weighted_bce,
 )
 from hybridlab.part_keys import short_hash
+from hybridlab.part_store import SECONDS
 from hybridlab.training.features import Tensors, cached
 from hybridlab.training.held import Held
 from hybridlab.training.probe import Loss, train_linear
@@ -65,7 +67,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
         SceneConfig(seed=config["world_seed"], imbalance=config["imbalance"]),
         cache=store, store=store,
     )
-    probs = _probs(shop, config["loss"], store)
+    probs, seconds = _probs(shop, config["loss"], store)
     val_targets, targets = (shop.targets[split].numpy() for split in ("val", "test"))
     cut = 0.5 if config["decide"] == DECIDE[0] else (
         per_label_thresholds(probs["val"], val_targets).values
@@ -75,6 +77,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     return RunResult(
         probs["test"][:, columns], decisions[:, columns],
         targets[:, columns].astype(np.int8), np.arange(len(targets)),
+        seconds=seconds,
         parameters=(shop.cnn_features("test")["pooled"].shape[1] + 1) * targets.shape[1],
     )
 
@@ -86,12 +89,18 @@ def labels_of(shop: Workshop, which: str) -> np.ndarray:
     return np.sort(order[: len(order) // 3]) if which == "rare" else np.arange(len(order))
 
 
-def _probs(shop: Workshop, loss: str, store: Path) -> dict[str, np.ndarray]:
-    """Probabilities (N, L) of the head that was trained with a loss, on "val" and "test"."""
+def _probs(
+    shop: Workshop, loss: str, store: Path
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Probabilities (N, L) of the head that was trained with a loss, on "val" and "test".
+
+    And the seconds of each stage, as they were when it was computed, whoever did that.
+    """
     splits = ("train", "val", "test")
 
     def compute() -> Tensors:
         seen = {split: shop.cnn_features(split)["pooled"] for split in splits}
+        begun = time.perf_counter()
         targets = shop.targets["train"]
         held = Held((seen["val"],), shop.targets["val"])
         probe = train_linear(
@@ -99,13 +108,17 @@ def _probs(shop: Workshop, loss: str, store: Path) -> dict[str, np.ndarray]:
             loss=LOSSES[loss](targets),
         )
         with torch.no_grad():
-            return {split: torch.sigmoid(probe(seen[split])) for split in splits[1:]}
+            probs = {split: torch.sigmoid(probe(seen[split])) for split in splits[1:]}
+        return {**probs, SECONDS: torch.tensor([time.perf_counter() - begun])}
 
     here = Path(__file__).read_bytes().replace(b"\r\n", b"\n").decode()
     facts = [loss, shop.config.to_dict(), *(shop.key(f"cnn {split}") for split in splits),
              training_code(), here, torch.__version__]
     kept = cached(store, short_hash(json.dumps(facts)), compute)
-    return {split: kept[split].numpy() for split in splits[1:]}
+    seconds = {name: cost for split in splits
+               for name, cost in shop.seconds(f"cnn {split}").items()}
+    seconds["head"] = float(kept[SECONDS])
+    return {split: kept[split].numpy() for split in splits[1:]}, seconds
 
 
 def losses_study(name: str, question: str, hypotheses: Mapping[str, str], **world: Any) -> Study:

@@ -5,11 +5,13 @@ Nothing heavy is imported up here: the command line reads this file to print its
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path("notebooks/results")
 STUDIES = Path("runs/studies")
+NO_COMMIT = "unknown: git did not know the code"
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Reproduce:
             return 0
         for name in RECORDED[self.lesson]:
             module = import_module(name)
-            self._one(module.STUDY, getattr(module, "ALSO_AGAINST", ()))
+            study = replace(module.STUDY, source=name)
+            self._one(study, getattr(module, "ALSO_AGAINST", ()))
         return 0
 
     def _detach(self) -> None:
@@ -108,8 +112,8 @@ def record(
 ) -> Path:
     """Analyse a study that is done, print its table, and write RESULTS/STUDY.json.
 
-    The file holds the command, the times of `run_times`, and the figures: those of each metric by
-    its name, and those against other references under "also".
+    The file holds the command, the times of `run_times`, what `code_of` tells of the code, and the
+    figures: those of each metric by its name, and those against other references under "also".
 
     Args:
         command: repeats the study.
@@ -127,16 +131,69 @@ def record(
         reference: analyse(folder, reference, metric=first, command=command).to_json()
         for reference in references
     }
+    records = load_results(folder)
     figures = {metric: analysis.to_json() for metric, analysis in found.items()}
     target = results / f"{study.name}.json"
     write_json(
         target,
-        {"command": command, "workers": workers, **run_times(load_results(folder)),
+        {"command": command, "workers": workers, **run_times(records), **code_of(records),
          "metrics": figures, "also": also},
         overwrite=True,
     )
     print(markdown(found[first]))
     return target
+
+
+def code_of(records: Sequence[RunRecord]) -> dict[str, str | list[str]]:
+    """Which code did the runs of a study.
+
+    Returns:
+        "commit": of the manifests, with a word where files differed from it, or `NO_COMMIT` where
+            git did not know them; a list if there are several.
+        "code": a hash of the runs' code fingerprints, for `stale`.
+    """
+    from hybridlab.ablation.provenance import commit_words
+
+    manifests = [record.manifest() for record in records]
+    commits = sorted({commit_words(each) or NO_COMMIT for each in manifests})
+    return {
+        "commit": commits[0] if len(commits) == 1 else commits,
+        "code": _hash_of([each["code"] for each in manifests]),
+    }
+
+
+def stale(record: Mapping[str, Any], study: Study | None = None) -> list[str]:
+    """What stands against believing a recorded file; empty if nothing does.
+
+    Args:
+        record: of RESULTS/STUDY.json.
+        study: asks too whether the code of now is that of the runs.
+
+    Returns:
+        a sentence for each: no commit, no code, or another code than that of now.
+
+    Raises:
+        StudyFileError: the study's file cannot be loaded.
+    """
+    again = f"run `{record.get('command', 'hybridlab reproduce LESSON')}` again"
+    found = [
+        f"{name} is not recorded: {again}" for name in ("commit", "code") if not record.get(name)
+    ]
+    if study is not None and record.get("code"):
+        from hybridlab.ablation.fingerprint import code_fingerprint
+
+        now = _hash_of([code_fingerprint(str(study.run), study.file)])
+        if now != record["code"]:
+            found.append(
+                f"the runs were done by code {record['code']} and the code of now is {now}: {again}"
+            )
+    return found
+
+
+def _hash_of(codes: Sequence[Mapping[str, str]]) -> str:
+    """One hash of all fingerprints that differ, whatever their order."""
+    texts = sorted({json.dumps(code, sort_keys=True) for code in codes})
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
 
 
 def run_times(records: Sequence[RunRecord]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import tyro
 
 from hybridlab.ablation.command import Ablate, stopped_by_sigterm
 from hybridlab.ablation.errors import StudyIncompleteError
+from hybridlab.ablation.report_command import Report
 from hybridlab.ablation.state import load_results
 
 
@@ -29,11 +31,29 @@ def test_a_study_is_run_and_told_of_line_by_line(write_study, tmp_path, capsys, 
     told = capsys.readouterr().out
     assert "Does less noise help?\n2 variants x 1 seeds in runs/studies/tiny\n" in told
     assert "[1/2] plain, seed 0: done in 0." in told and "mAP" in told
+    assert "of1@9 cannot be computed" not in told
     assert "all 2 runs are done" in told
     assert (tmp_path / "runs" / ".cache").is_dir()
     assert ablate("study.py", "--workers", 1) == 0  # the study's second seed is added
     assert "[4/4] less, seed 1" in capsys.readouterr().out
     assert len(load_results("runs/studies/tiny")) == 4
+
+
+def test_lines_tell_the_leading_metric_and_what_cannot_be_computed(
+    write_study, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_study(change=lambda text: text.replace(
+        'reference="plain",', 'reference="plain", metrics=("cf1@2", "of1@9"),'))
+    assert ablate("study.py", "--workers", 1) == 0
+    lines = capsys.readouterr().out.splitlines()
+    done = [line for line in lines if ": done in " in line]
+    assert len(done) == 4 and all(", top-2 CF1 " in line and "mAP" not in line for line in done)
+    told = [line for line in lines if "of1@9 cannot be computed: k is 9 but scores has 4" in line]
+    assert len(told) == 1 and lines.index(told[0]) == lines.index(done[0]) + 1
+    assert Report(Path("runs/studies/tiny"), format="csv").run() == 0
+    source = json.loads(Path("runs/studies/tiny/study.json").read_text())["source"]
+    assert source == "study.py"
 
 
 def test_a_finished_study_of_other_code_says_so_and_succeeds(write_study, tmp_path, capsys):

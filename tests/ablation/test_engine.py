@@ -27,6 +27,7 @@ from hybridlab.ablation.errors import (
 )
 from hybridlab.ablation.folder import mixed_code, stale_runs
 from hybridlab.ablation.state import load_results, study_state
+from hybridlab.evaluation.metrics import coverage
 from hybridlab.files import NotEnoughDiskError
 
 from .conftest import arrays_of, executions
@@ -332,6 +333,47 @@ def test_nan_scores_are_a_failure_in_words_and_nan_metrics_are_null(go, write_st
     events = go(write_study({"plain": {}, "empty": variants["empty"]}), folder=tmp_path / "two")
     (words, *_) = [words for kind, _, words in events if kind == "undefined"]
     assert words.startswith("mean_ap, cf1, of1 is not defined")
+    assert [kind for kind, _, _ in events].count("undefined") == 1  # of two runs
+
+
+def test_a_metric_that_cannot_be_computed_is_told_after_the_first_run(go, write_study):
+    study = replace(write_study(), metrics=("map@10", "cf1@2:prob>=0.5", "one_error"))
+    events = go(study)
+    assert [kind for kind, *_ in events if kind in ("done", "undefined")] == [
+        "done", "undefined", "undefined", "done", "done", "done"
+    ]
+    told = [words for kind, _, words in events if kind == "undefined"]
+    assert "map@10 cannot be computed: k is 10" in told[0]
+    assert "cf1@2:prob>=0.5 cannot be computed: scores reach from" in told[1]
+
+
+def test_a_done_run_is_told_with_the_leading_metric_of_the_study(write_study, tmp_path):
+    events = []
+    study = replace(write_study(), metrics=("coverage", "mean_ap"))
+    with ThreadPoolExecutor(1) as pool:
+        run_study(study, tmp_path / "out", pool, on_event=events.append, store=tmp_path / "store")
+    done = [event for event in events if event.kind == "done"]
+    scores, _, targets, _ = load_results(tmp_path / "out")[0].predictions()
+    assert done[0].leading == "coverage"
+    assert done[0].value == pytest.approx(coverage(scores, targets) / 4)
+    assert all(event.kind != "undefined" for event in events)
+
+
+def test_a_variant_without_a_done_run_may_go_or_change(go, write_study, tmp_path):
+    mistaken = {"plain": {}, "less": {"level": 1}, "bad": {"trouble": "raise", "level": 2}}
+    with pytest.raises(StudyIncompleteError, match="'bad' failed in all 2 seeds") as told:
+        go(write_study(mistaken))
+    assert "4 of 6 runs are done" in str(told.value)
+    mended = {**mistaken, "bad": {"level": 3}}
+    assert kinds(go(write_study(mended))) == ["skipped"] * 4 + ["done"] * 2
+    with pytest.raises(StudyChangedError, match=r"'bad' is gone, which has 2 done.*--without"):
+        go(write_study())
+    with pytest.raises(StudyChangedError, match=r"variants\['bad'\]\['level'\] was 3 and is 4"):
+        go(write_study({**mistaken, "bad": {"level": 4}}))
+    with pytest.raises(StudyIncompleteError):
+        go(write_study(mistaken), folder=tmp_path / "two")
+    assert kinds(go(write_study(), folder=tmp_path / "two")) == ["skipped"] * 4
+    assert set(load_definition(tmp_path / "two").variants) == {"plain", "less"}
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_any_run(go, write_study, tmp_path):

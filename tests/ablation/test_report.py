@@ -231,7 +231,8 @@ def test_a_metric_with_signs_in_its_name_can_be_reported(
 def test_a_metric_that_no_run_can_have_is_told_on_the_page_and_in_the_shell(folder, capsys):
     assert Report(folder, metric="map@9", resamples=200).run() == 0
     page = Page((folder / "report.html").read_text("utf-8"))
-    told = "“plain”, every seed: undefined (map@9 cannot be computed for it: k is 9"
+    told = "every run that is done: undefined (map@9 cannot be computed for it: k is 9"
+    assert page.text.count("map@9 cannot be computed") == 1
     assert told in page.text and told in capsys.readouterr().err
     assert "CF1 in percent" in page.text and "img" not in {tag for tag, _ in page.elements}
     with pytest.raises(ValueError, match=r"did you mean 'map@9'"):
@@ -317,3 +318,23 @@ def test_the_command_is_light_to_import(tmp_path):
         [sys.executable, str(tmp_path / "c.py")], capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_variants_can_be_left_out_one_by_one(tmp_path, capsys):
+    folder = write_folder(tmp_path / "s", {
+        name: lambda seed, name=name: result(1.0, seed, name) for name in ("a", "b", "c", "d")
+    }, seeds=(0, 1))
+    given = tyro.cli(Report, args=[
+        str(folder), "--without", "b", "--without", "d", "--resamples", "200"
+    ])
+    assert given.without == ("b", "d") and given.run() == 0
+    page = Page((folder / "report.html").read_text("utf-8"))
+    assert "left out on request (--without): “b”, “d”" in page.text and "2 variants" in page.text
+    with pytest.raises(ValueError, match="cannot leave out 'a'"):
+        Report(folder, without=("a",), resamples=200).run()
+
+
+def test_an_interval_beside_its_own_value_is_explained_where_it_can_happen(folder):
+    words = "may not hold its own value: resamples hold copies"
+    assert f"An interval of mAP {words}" in html_report(analyse(folder, resamples=200))
+    assert words not in html_report(analyse(folder, metric="cf1", resamples=200))

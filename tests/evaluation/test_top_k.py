@@ -25,7 +25,7 @@ def scores_and_k(draw):
 def test_the_k_best_with_the_lowest_column_first(case):
     scores, k = case
     always = top_k_decisions(scores, k)
-    later = top_k_decisions(scores, k, sense="logit>=0")
+    later = top_k_decisions(scores, k, sense="logit>=0", cut=0.0)
     stricter = top_k_decisions(scores, k, sense="logit>=0", cut=0.5)
     assert always.shape == later.shape == scores.shape
     for i, row in enumerate(scores.tolist()):
@@ -40,7 +40,7 @@ def test_the_k_best_with_the_lowest_column_first(case):
 def test_a_probability_of_a_half_is_a_logit_of_zero(case):
     logits, k = case
     probs = 1 / (1 + np.exp(-logits))
-    from_logits = top_k_decisions(logits, k, sense="logit>=0")
+    from_logits = top_k_decisions(logits, k, sense="logit>=0", cut=0.0)
     assert (top_k_decisions(probs, k, sense="prob>=0.5") == from_logits).all()
 
 
@@ -60,6 +60,17 @@ def test_ties_tensors_whole_numbers_and_all_labels():
     # a logit of 0 is taken, and so is -0.0
     at_zero = top_k_decisions([[-0.0, 0.0, -1.0]], 3, sense="logit>=0")
     assert at_zero.tolist() == [[True, True, False]]
+
+
+def test_probabilities_are_not_taken_for_logits():
+    probs = np.array([[0.1, 0.7, 0.9], [0.0, 0.2, 0.4]])
+    with pytest.raises(ValueError, match=r"no score below 0.*from 0\.0 to 0\.9.*'prob>=0\.5'"):
+        top_k_decisions(probs, 2, sense="logit>=0")
+    assert top_k_decisions(probs, 2, sense="logit>=0", cut=0.0).sum() == 4
+    assert top_k_decisions(probs - 0.5, 2, sense="logit>=0").tolist() == (
+        top_k_decisions(probs, 2, sense="prob>=0.5").tolist()
+    )
+    assert top_k_decisions(np.empty((0, 3)), 2, sense="logit>=0").shape == (0, 3)
 
 
 @pytest.mark.parametrize("k", [0, -1, 5, 2.0, True, None])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import sys
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from hybridlab.grading import launch
+from hybridlab.grading import launch, sandbox
 from hybridlab.grading.launch import Limits
 from hybridlab.grading.learner import Crashed, Learner, NotAttempted, Source, TookTooLong
 from hybridlab.grading.values import Other
@@ -156,6 +158,93 @@ def test_files_outside_its_own_folder_stay_as_they_are(tmp_path):
     assert call(kept)[0].value == "abc"
     with pytest.raises(Crashed, match="File too large"):
         call("open('own.txt', 'wb').write(bytes(10**8))")
+
+
+@linux
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "os.truncate({victim!r}, 0)",
+        "os.chmod({victim!r}, 0)",
+        "os.chown({victim!r}, 1234, 1234)",
+        "os.utime({victim!r}, (0, 0))",
+        "os.setxattr({victim!r}, 'user.a', b'b')",
+        "os.rename({victim!r}, 'mine')",
+        "os.link({victim!r}, 'mine')",
+        "os.mknod('disk', 0o60600, os.makedev(8, 0))",
+        "os.mkfifo('pipe')",
+        "socket.socket()",
+        "socket.socketpair()[0].connect('x')",
+        "fcntl.fcntl(os.open('own', os.O_CREAT | os.O_RDWR), fcntl.F_SETOWN, os.getppid())",
+        "fcntl.fcntl(os.open('own', os.O_CREAT | os.O_RDWR), 10, 9)",
+        "os.sched_setaffinity(os.getppid(), [0])",
+        "os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)",
+        "os.memfd_create('hidden')",
+        "os.pidfd_open(os.getppid())",
+    ],
+)
+def test_others_files_and_processes_are_out_of_reach(attack, tmp_path):
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    before = victim.stat()
+    with pytest.raises(Crashed, match=r"PermissionError|OSError"):
+        call(f"import fcntl, os, socket\n{attack.format(victim=str(victim))}")
+    assert victim.read_text() == "mine" and victim.stat() == before
+
+
+@linux
+def test_every_system_call_on_the_list_is_refused():
+    column = list(sandbox._ARCHITECTURE).index(platform.machine())
+    numbers = [each[column] for each in sandbox._DENIED.values() if each[column] is not None]
+    body = f"""
+        import ctypes
+        libc = ctypes.CDLL(None, use_errno=True)
+        found = []
+        for number in {numbers}:
+            ctypes.set_errno(0)
+            found.append((libc.syscall(number, 0, 0, 0, 0, 0, 0), ctypes.get_errno()))
+        return found
+    """
+    assert call(body)[0].value == [(-1, errno.EPERM)] * len(numbers)
+
+
+@linux
+def test_shared_memory_does_not_outlive_a_learner():
+    body = """
+        import ctypes
+        libc = ctypes.CDLL(None, use_errno=True)
+        return libc.shmget(0, 10**8, 0o1600)
+    """
+    assert call(body)[0].value == -1
+
+
+@linux
+def test_root_has_no_powers_left():
+    read = "return [line for line in open('/proc/self/status') if line.startswith('CapEff')][0]"
+    assert int(call(read)[0].value.split()[1], 16) == 0
+
+
+def test_a_message_that_would_swell_is_refused():
+    with pytest.raises(Crashed, match="too large"):
+        call("return [[[] for _ in range(90_000)] for _ in range(60)]", limits=Limits(10, 40.0))
+
+
+@linux
+def test_folders_in_folders_are_removed_too():
+    body = """
+        import os
+        here = os.getcwd()
+        for _ in range(3000):
+            os.mkdir("d")
+            os.chdir("d")
+        return here
+    """
+    assert not Path(call(body, limits=Limits(5, 30.0))[0].value).exists()
+
+
+def test_a_process_that_was_killed_at_once_did_not_take_too_long():
+    with pytest.raises(Crashed, match="SIGKILL"):
+        call("import os\nos.kill(os.getpid(), 9)", limits=Limits(5, 20.0))
 
 
 def test_its_folder_is_removed_and_its_limits_do_not_grow():

@@ -32,6 +32,9 @@ def test_a_head_is_trained_once_whatever_is_asked_of_it(store, monkeypatch):
     assert np.array_equal(first.scores, fitted.scores)
     assert not np.array_equal(first.decisions, fitted.decisions)
     assert np.array_equal(first.decisions, first.scores >= 0.5)
+    # what was found made is told with what it took then
+    assert first.seconds == fitted.seconds and first.seconds["head"] > 0
+    assert {"cnn train", "cnn val", "cnn test"} < set(first.seconds)
 
 
 def test_the_rare_labels_are_the_rarest_third(store):

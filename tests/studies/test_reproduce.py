@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from hybridlab import cli
 from hybridlab.ablation import Study
 from hybridlab.ablation.findings import Analysis
-from hybridlab.studies import reproduce
+from hybridlab.course import recorded
+from hybridlab.studies import RECORDED, reproduce
 from hybridlab.studies.small_world import RECIPE
 
 STUDY = Study(
@@ -27,14 +29,14 @@ STUDY = Study(
 
 
 @pytest.fixture
-def recorded(monkeypatch):
+def lesson_07(monkeypatch):
     module = ModuleType("a_recorded_study")
     module.STUDY, module.ALSO_AGAINST = STUDY, ("words",)
     monkeypatch.setitem(sys.modules, "a_recorded_study", module)
     monkeypatch.setattr(reproduce, "RECORDED", {7: ("a_recorded_study",)})
 
 
-def test_figures_are_recorded_and_done_runs_are_not_run_again(recorded, tmp_path, capsys):
+def test_figures_are_recorded_and_done_runs_are_not_run_again(lesson_07, tmp_path, capsys):
     (tmp_path / "results").mkdir()
     where = [f"--{name}={tmp_path / name}" for name in ("folder", "store", "results")]
     assert cli.main(["reproduce", "07", "--workers", "1", *where]) == 0
@@ -43,6 +45,9 @@ def test_figures_are_recorded_and_done_runs_are_not_run_again(recorded, tmp_path
     # one worker: runs follow each other, so at least one is at work as long as all together
     assert 0 < record["wall_seconds"] == pytest.approx(record["run_seconds"], rel=0.2, abs=1.0)
     assert set(record["metrics"]) == {"mean_ap", "of1"}
+    assert record["commit"] and not reproduce.stale(record, STUDY)
+    told = reproduce.stale({**record, "code": "0" * 12}, STUDY)
+    assert len(told) == 1 and "run `hybridlab reproduce 07` again" in told[0]
     found = Analysis.from_json(record["metrics"]["mean_ap"])
     assert [row.name for row in found.rows] == ["probe", "words"] and found.seeds == (0, 1)
     assert Analysis.from_json(record["also"]["words"]).reference == "words"
@@ -68,14 +73,14 @@ def test_pauses_between_runs_are_no_time_of_work():
     assert reproduce.run_times(records) == {"run_seconds": 70.0, "wall_seconds": 56.8}
 
 
-def test_a_missing_folder_of_results_is_told_before_the_work(recorded, tmp_path, capsys):
+def test_a_missing_folder_of_results_is_told_before_the_work(lesson_07, tmp_path, capsys):
     where = [f"--{name}={tmp_path / name}" for name in ("folder", "store", "results")]
     assert cli.main(["reproduce", "07", *where]) == 2
     assert "there is no folder" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def test_in_the_background_it_is_the_same_command_in_a_session_of_its_own(
-    recorded, tmp_path, capsys, monkeypatch
+    lesson_07, tmp_path, capsys, monkeypatch
 ):
     (tmp_path / "results").mkdir()
     where = [f"--{name}={tmp_path / name}" for name in ("folder", "store", "results")]
@@ -100,3 +105,31 @@ def test_a_lesson_without_a_study_is_told(capsys):
     with pytest.raises(SystemExit):
         cli.main(["reproduce", "03"])
     assert "lesson 03 has no recorded study; known ones: 00, 01, 08" in capsys.readouterr().err
+
+
+def test_the_code_of_the_runs_is_recorded():
+    def runs(*manifests):
+        return [SimpleNamespace(manifest=lambda told=told: told) for told in manifests]
+
+    clean, dirty = {"commit": "abc", "dirty": False}, {"commit": "def", "dirty": True}
+    one = {"git": clean, "code": {"a.py": "1", "b.py": "2"}}
+    found = reproduce.code_of(runs(one, {"git": clean, "code": {"b.py": "2", "a.py": "1"}}))
+    assert found["commit"] == "abc" and len(found["code"]) == 12
+    other = {"git": dirty, "code": {"a.py": "3"}}
+    both = reproduce.code_of(runs(other, one))
+    assert both["commit"] == ["abc", "def with changes that are not committed"]
+    assert both == reproduce.code_of(runs(one, other, one)) and both["code"] != found["code"]
+    unknown = reproduce.code_of(runs({"git": None, "code": {}}))
+    assert unknown["commit"] == reproduce.NO_COMMIT == "unknown: git did not know the code"
+
+
+@pytest.mark.parametrize(
+    "name", [name for lesson in RECORDED.values() for name in lesson], ids=lambda name: name[18:]
+)
+def test_recorded_figures_tell_their_code(name):
+    """Where one fails: record that study again with `hybridlab reproduce`."""
+    study = import_module(name).STUDY
+    assert reproduce.stale(recorded(study.name)) == []
+    assert reproduce.stale({"command": "x"}) == [
+        "commit is not recorded: run `x` again", "code is not recorded: run `x` again"
+    ]
