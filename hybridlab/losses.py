@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -62,7 +64,8 @@ def masked_bce(logits: Tensor, targets: Tensor) -> Tensor:
         annotated.
     """
     _check_pair(logits, targets)
-    each = F.binary_cross_entropy_with_logits(logits, targets.clamp(min=0), reduction="none")
+    truth = targets.to(logits.dtype).clamp(min=0)
+    each = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     return _annotated_mean(each, targets)
 
 
@@ -79,14 +82,15 @@ def weighted_bce(logits: Tensor, targets: Tensor, pos_weight: Tensor) -> Tensor:
         ValueError: shapes differ, or a weight is negative.
     """
     _check_pair(logits, targets)
-    if pos_weight.shape != logits.shape[1:] or bool((pos_weight < 0).any()):
+    if pos_weight.shape != logits.shape[1:] or not bool((pos_weight >= 0).all()):
         raise ValueError(
             f"pos_weight has shape {tuple(pos_weight.shape)} and its least is "
             f"{float(pos_weight.min()) if pos_weight.numel() else None}; give a weight of 0 or "
             f"more for each of the {logits.shape[1]} labels"
         )
+    truth = targets.to(logits.dtype).clamp(min=0)
     each = F.binary_cross_entropy_with_logits(
-        logits, targets.clamp(min=0), pos_weight=pos_weight, reduction="none"
+        logits, truth, pos_weight=pos_weight, reduction="none"
     )
     return _annotated_mean(each, targets)
 
@@ -94,12 +98,14 @@ def weighted_bce(logits: Tensor, targets: Tensor, pos_weight: Tensor) -> Tensor:
 def positive_weights(targets: Tensor, most: float = 100.0) -> Tensor:
     """Negatives per positive of each label, (N, L) -> (L,): with it, both weigh the same in sum.
 
+    A label without a positive, or without a negative, counts as if it had one.
+
     Args:
         targets: of the training split, in {0, 1} or -1.
-        most: the largest weight; a label without a positive gets it.
+        most: the largest weight; its inverse is the least.
     """
-    positives, negatives = (targets == 1).sum(dim=0), (targets == 0).sum(dim=0)
-    return (negatives / positives.clamp(min=1)).clamp(max=most)
+    positives, negatives = ((targets == value).sum(dim=0).clamp(min=1) for value in (1, 0))
+    return (negatives / positives).clamp(min=1 / most, max=most)
 
 
 def focal_loss(
@@ -121,7 +127,7 @@ def focal_loss(
         ValueError: shapes differ, gamma is negative, or alpha is outside [0, 1].
     """
     _check_pair(logits, targets)
-    if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):
+    if not gamma >= 0 or (alpha is not None and not 0 <= alpha <= 1):
         raise ValueError(
             f"gamma is {gamma} and alpha {alpha}; give gamma of 0 or more, and alpha from 0 to 1 "
             "or None"
@@ -160,14 +166,16 @@ def asymmetric_loss(
         ValueError: shapes differ, a gamma is negative, or clip is outside [0, 1).
     """
     _check_pair(logits, targets)
-    if min(gamma_neg, gamma_pos) < 0 or not 0 <= clip < 1:
+    if not (gamma_neg >= 0 and gamma_pos >= 0 and 0 <= clip < 1):
         raise ValueError(
             f"gamma_neg is {gamma_neg}, gamma_pos {gamma_pos} and clip {clip}; give gammas of 0 or "
             "more, and clip from 0 and below 1"
         )
     shifted = (torch.sigmoid(logits) - clip).clamp(min=0)  # p_m
-    # without a clip, 1 - p_m can be 0: its logarithm is taken from the logits
-    log_negative = torch.log1p(-shifted) if clip else F.logsigmoid(-logits)
+    log_negative = F.logsigmoid(-logits)  # from the logits: 1 - p itself can be 0
+    if clip:  # 1 - p_m = min(1 - p + clip, 1)
+        log_clip = torch.full_like(logits, math.log(clip))
+        log_negative = torch.logaddexp(log_negative, log_clip).clamp(max=0)
     positive = _power(torch.sigmoid(-logits), gamma_pos) * F.logsigmoid(logits)
     negative = _power(shifted, gamma_neg) * log_negative
     return _annotated_mean(-torch.where(targets > 0, positive, negative), targets)

@@ -177,6 +177,7 @@ LOSSES = [
     lambda logits, targets: focal_loss(logits, targets, gamma=0.5),
     asymmetric_loss,
     lambda logits, targets: asymmetric_loss(logits, targets, 0.5, 0.5, 0.0),
+    lambda logits, targets: asymmetric_loss(logits, targets, clip=1e-9),
 ]
 
 
@@ -200,11 +201,19 @@ def test_large_logits_give_finite_losses_and_gradients(loss, size):
     assert torch.isfinite(value) and torch.isfinite(logits.grad).all()
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_targets_may_be_whole_numbers_or_truth_values(loss):
+    logits, targets = (each.float() for each in pair(2))
+    for other in (targets.long(), targets.bool(), targets.double()):
+        assert torch.allclose(loss(logits, other), loss(logits, targets))
+
+
 def test_positive_weights_balance_each_label():
     targets = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0], [0, 0, 0]])
     assert positive_weights(targets).tolist() == [3.0, 3.0, 3.0]
     assert positive_weights(targets[:2]).tolist() == [1.0, 2.0, 1.0]
     assert positive_weights(torch.zeros(500, 1)).tolist() == [100.0]
+    assert positive_weights(torch.ones(500, 1)).tolist() == pytest.approx([0.01])
 
 
 def test_losses_name_bad_arguments():
@@ -213,6 +222,10 @@ def test_losses_name_bad_arguments():
         weighted_bce(logits, targets, torch.ones(2))
     with pytest.raises(ValueError, match="least is -1"):
         weighted_bce(logits, targets, torch.tensor([1.0, -1, 1]))
+    with pytest.raises(ValueError, match="each of the 3 labels"):
+        weighted_bce(logits, targets, torch.tensor([1.0, float("nan"), 1]))
+    with pytest.raises(ValueError, match="gamma is nan"):
+        focal_loss(logits, targets, gamma=float("nan"))
     with pytest.raises(ValueError, match="gamma is -1"):
         focal_loss(logits, targets, gamma=-1)
     with pytest.raises(ValueError, match="alpha 2"):

@@ -76,12 +76,14 @@ def threshold_figure(
         label: its name, for the title.
 
     Raises:
-        ValueError: no positive.
+        ValueError: no positive, or scores that are no probabilities.
     """
     scored, truth = np.asarray(scores, float), np.asarray(targets)
     scored, truth = scored[truth >= 0], truth[truth >= 0]
     if not (truth == 1).any():
         raise ValueError(f"{label} is in none of the images; choose a label that is in some")
+    if not ((scored >= 0) & (scored <= 1)).all():
+        raise ValueError("scores holds something else than probabilities; apply a sigmoid first")
     grid = np.linspace(0, 1, 201)
     precision, recall = _rates(scored, truth, grid)
     now_precision, now_recall = (each[0] for each in _rates(scored, truth, np.array([threshold])))

@@ -36,6 +36,9 @@ def test_a_threshold_is_counted_right():
     told = threshold_words(scores, targets, 0.5, "cow")
     assert "precision is 0.50 and recall 0.50" in told
     assert "precision is nan" in threshold_words(scores, targets, 1.0, "cow")
+    for bad in (float("nan"), 1.5):
+        with pytest.raises(ValueError, match="apply a sigmoid"):
+            threshold_figure([0.5, bad], [1, 0], 0.5, "cow")
     with pytest.raises(ValueError, match="cow is in none"):
         threshold_figure([0.5], [0], 0.5, "cow")
 
