@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,6 +45,8 @@ class Grade:
     """Where the table of --submissions goes; an existing file is never replaced."""
     jobs: Annotated[int, arg(metavar="N")] = 2
     """Processes for --submissions."""
+    no_library: bool = False
+    """Refuse answers that import hybridlab, and so may call the course's own functions."""
 
     def __post_init__(self) -> None:
         ways = {
@@ -61,7 +64,7 @@ class Grade:
                              f"{self.what}")
         if (self.csv is None) != (self.submissions is None):
             raise ValueError("--csv FILE and --submissions FOLDER go together; give both")
-        if self.submissions is not None and not (self.what or "").isdecimal():
+        if self.submissions is not None and not re.fullmatch(r"[0-9]{1,4}", self.what or ""):
             raise ValueError(f"--submissions needs a lesson, such as 1, and got {self.what}")
         if self.seed is not None and self.seed < 0:
             raise ValueError(f"seed is {self.seed}; give 0 or more")
@@ -106,7 +109,7 @@ class Grade:
         if not (self.solutions or self.file):
             workbook = Workbook.open()
             progress = Progress(workbook.folder)
-        teller = Teller(self.seed, workbook, progress)
+        teller = Teller(self.seed, workbook, progress, self.no_library)
 
         def path(exercise: Exercise) -> Path:
             if self.file:
@@ -180,12 +183,15 @@ class Grade:
             note = f"  ({submission.note})" if submission.note else ""
             print(f"{len(graded):>3}  {submission.student}: {submission.total} of {worth}{note}",
                   flush=True)
+            with suppress(OSError):  # the last writing tells what is wrong
+                write_csv(csv, sorted(graded, key=lambda each: each.student))
 
         try:
-            found = grade_folder(folder, lesson, self.jobs, self.seed, report)
+            found = grade_folder(
+                folder, lesson, self.jobs, self.seed, report, library=not self.no_library
+            )
         except KeyboardInterrupt:
             if graded:
-                write_csv(csv, graded)
                 print(f"\nstopped; the {len(graded)} that were graded are in {csv}")
             raise
         write_csv(csv, found)
@@ -203,10 +209,22 @@ def _table(exercises: Sequence[Exercise]) -> int:
     folder = find_folder()
     progress = Progress(folder) if folder else None
     records = progress.records() if progress else {}
-    print(table(exercises, records))
+    print(table(exercises, records, _empty(folder, exercises) if folder else ()))
     if progress:
         say(progress.notices)
     return 0
+
+
+def _empty(folder: Path, exercises: Sequence[Exercise]) -> list[str]:
+    """The exercises whose stub stands in the file; a file that cannot be read tells nothing."""
+    from hybridlab.grading.workbook import Workbook
+
+    found, workbook = [], Workbook(folder)
+    for each in exercises:
+        with suppress(OSError, ValueError):
+            if workbook.block(each) is not None and not workbook.attempted(each):
+                found.append(each.id)
+    return found
 
 
 def _solution(lesson: int) -> Path:

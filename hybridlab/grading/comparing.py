@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hybridlab.grading import verdict as kinds
-from hybridlab.grading.values import Other
+from hybridlab.grading.values import Other, device
 
 # float32 keeps 7 digits, and sums of some hundred terms lose one or two of them: whoever computes
 # in single precision, or adds in another order, is right.
@@ -51,6 +51,7 @@ def equal(
     atol: float = ATOL,
     picture: str = "",
     hint: str = "",
+    shape_hint: str = "",
 ) -> None:
     """The learner's value must be the expected one.
 
@@ -64,12 +65,13 @@ def equal(
             advice.
         picture: a title: where the values differ, show both as matrices or curves under it.
         hint: advice where no mistake is recognised.
+        shape_hint: advice where the shape is another.
 
     Raises:
         Wrong: of another type or shape, or another value.
     """
     wanted = np.asarray(expected)
-    given = form(got, wanted, what)
+    given = form(got, wanted, what, shape_hint)
     if _close(given, wanted, rtol, atol):
         return
     words = _difference(given, wanted, what, rtol, atol)
@@ -80,8 +82,13 @@ def equal(
     raise Wrong(kinds.WRONG_VALUE, words, known, _picture(given, wanted, picture))
 
 
-def form(got: Any, wanted: np.ndarray, what: str = "the result") -> np.ndarray:
+def form(
+    got: Any, wanted: np.ndarray, what: str = "the result", shape_hint: str = ""
+) -> np.ndarray:
     """The learner's value as an array of the expected shape and kind.
+
+    Args:
+        shape_hint: advice where the shape is another.
 
     Raises:
         Wrong: it has another.
@@ -92,7 +99,11 @@ def form(got: Any, wanted: np.ndarray, what: str = "the result") -> np.ndarray:
             "The function ends without `return`, or a branch of it does.",
         )
     if isinstance(got, (Other, str, dict, set)):
-        raise Wrong(kinds.WRONG_FORM, f"got {_short(got)}, expected {_form(wanted)}")
+        wrap = "np.asarray(...)" if wanted.ndim else "float(...)"
+        raise Wrong(
+            kinds.WRONG_FORM, f"got {_short(got)}, expected {_form(wanted)}",
+            f"If it holds the right values, wrap it in {wrap}." if isinstance(got, Other) else "",
+        )
     if isinstance(got, (list, tuple)):
         raise Wrong(
             kinds.WRONG_FORM, f"got a {type(got).__name__}, expected {_form(wanted)}",
@@ -105,6 +116,7 @@ def form(got: Any, wanted: np.ndarray, what: str = "the result") -> np.ndarray:
             kinds.WRONG_FORM,
             f"{what} has shape {given.shape}, expected {wanted.shape}"
             if given.ndim or wanted.ndim else f"got {_form(given)}, expected {_form(wanted)}",
+            shape_hint,
         )
     if wanted.dtype == bool and given.dtype != bool:
         raise Wrong(
@@ -122,6 +134,9 @@ def form(got: Any, wanted: np.ndarray, what: str = "the result") -> np.ndarray:
 def tensor(got: Any, like: Any, what: str = "the result") -> None:
     """The learner's value must be a tensor of the dtype and on the device of another.
 
+    Checks give tensors in the computer's own memory, so this finds results that were moved away;
+    it cannot find a constant that would be on the wrong device on a GPU.
+
     Raises:
         Wrong: it is not.
     """
@@ -133,8 +148,13 @@ def tensor(got: Any, like: Any, what: str = "the result") -> None:
     if got.dtype != like.dtype:
         raise Wrong(
             kinds.WRONG_FORM, f"{what} has dtype {got.dtype}, expected {like.dtype}",
-            "A constant or a conversion of another dtype changes it; torch.float64 inputs "
-            "shall give a torch.float64 result.",
+            f"A constant or a conversion of another dtype changes it; {like.dtype} inputs shall "
+            f"give a {like.dtype} result.",
+        )
+    if device(got) != device(like):
+        raise Wrong(
+            kinds.WRONG_FORM, f"{what} is on {device(got)}, expected {device(like)}",
+            "Leave tensors where they are, and make new ones with device=x.device.",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -47,8 +48,7 @@ class Exercise:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        lesson, dot, number = self.id.partition(".")
-        if not (lesson.isdigit() and dot and number.isdigit()):
+        if not re.fullmatch(r"[0-9]{1,3}\.[0-9]{1,3}", self.id):
             raise ValueError(f"id is {self.id!r}; give 'LESSON.NUMBER', such as '1.2'")
         if not self.title.strip() or not self.functions:
             raise ValueError(f"exercise {self.id} has no title or no functions; give both")
@@ -57,11 +57,14 @@ class Exercise:
                 f"exercise {self.id} has difficulty {self.difficulty} and {self.minutes} minutes; "
                 "give 1 to 3, and 1 minute or more"
             )
-        if not 2 <= len(self.hints) <= 3 or not all(hint.strip() for hint in self.hints):
+        if isinstance(self.hints, str) or not 2 <= len(self.hints) <= 3:
             raise ValueError(
-                f"exercise {self.id} has {len(self.hints)} hints, or an empty one; give two or "
-                "three, from a nudge to nearly the answer"
+                f"exercise {self.id} has hints {self.hints!r}; give a tuple of two or three, from "
+                "a nudge to nearly the answer"
             )
+        for number, hint in enumerate(self.hints, start=1):
+            if not (isinstance(hint, str) and hint.strip()):
+                raise ValueError(f"exercise {self.id}: hint {number} is {hint!r}; write one")
         if not self.points or any(points < 1 for points in self.points.values()):
             raise ValueError(f"exercise {self.id} has parts {dict(self.points)}; give each points")
 
@@ -139,7 +142,12 @@ def chosen(what: str | None) -> list[Exercise]:
     """
     if what is None:
         return list(exercises().values())
-    return of_lesson(int(what)) if what.isdigit() else [exercise(what)]
+    return of_lesson(int(what)) if is_lesson(what) else [exercise(what)]
+
+
+def is_lesson(what: str) -> bool:
+    """Whether it is written as a lesson's number, and not as "1.2", say."""
+    return re.fullmatch(r"[0-9]{1,4}", what) is not None
 
 
 def file_name(lesson: int) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridlab.grading import blocks, cells, remarks, render, service
-from hybridlab.grading.manifest import Exercise, exercise, exercises, of_lesson
+from hybridlab.grading.manifest import Exercise, exercise, exercises, is_lesson, of_lesson
 from hybridlab.grading.progress import Progress
 from hybridlab.grading.verdict import Verdict
 from hybridlab.grading.workbook import Workbook
@@ -61,7 +61,7 @@ def _session() -> Session:
     return _sessions[0]
 
 
-def check(what: str | float | None = None, seed: int | None = None) -> None:
+def check(what: str | int | None = None, seed: int | None = None) -> None:
     """Check an exercise ("1.2") or a lesson (1) as it stands in the file, and show the verdict.
 
     Args:
@@ -70,6 +70,7 @@ def check(what: str | float | None = None, seed: int | None = None) -> None:
 
     Raises:
         UnknownExerciseError: there is no such exercise or lesson (in IPython one line says so).
+        ValueError: a number such as 1.2, without quotes.
     """
     try:
         asked = _asked(what)
@@ -88,7 +89,7 @@ def check(what: str | float | None = None, seed: int | None = None) -> None:
         _refuse(error)
 
 
-def hint(id: str | float | None = None, number: int | None = None) -> None:
+def hint(id: str | int | None = None, number: int | None = None) -> None:
     """Show a hint: the first, then the next one with each call.
 
     Args:
@@ -114,7 +115,7 @@ def hint(id: str | float | None = None, number: int | None = None) -> None:
         _refuse(error)
 
 
-def load(id: str | float | None = None) -> None:
+def load(id: str | int | None = None) -> None:
     """Put the answer that stands in the file into the next cell; in plain Python, print it.
 
     Raises:
@@ -181,10 +182,10 @@ def load_ipython_extension(shell: Any) -> None:
 # --- what was asked ---------------------------------------------------------------------------
 
 
-def _asked(what: str | float | None) -> Exercise | list[Exercise]:
+def _asked(what: str | int | None) -> Exercise | list[Exercise]:
     """An exercise, or all of a lesson."""
     if what is not None:
-        return of_lesson(int(what)) if str(what).isdigit() else _one(what)
+        return of_lesson(int(what)) if is_lesson(str(what)) else _one(what)
     if _session().last:
         return of_lesson(exercise(_session().last).lesson)
     lessons = sorted({each.lesson for each in exercises().values()})
@@ -193,9 +194,12 @@ def _asked(what: str | float | None) -> Exercise | list[Exercise]:
     return of_lesson(lessons[0])
 
 
-def _one(id: str | float) -> Exercise:
+def _one(id: str | int) -> Exercise:
     if id == "":
         raise ValueError(f"say which exercise: one of {', '.join(exercises())}")
+    if isinstance(id, float):  # 1.10 is 1.1 to Python
+        raise ValueError(f'write the exercise in quotes, such as "{id}": as a number, 1.1 could '
+                         "also be exercise 1.10")
     chosen = exercise(str(id).strip())
     _session().last = chosen.id
     return chosen

@@ -22,6 +22,7 @@ from hybridlab.files import StrPath, atomic_path
 from hybridlab.grading.collecting import Entry, entries, plain, text_of
 from hybridlab.grading.launch import Limits
 from hybridlab.grading.learner import Source
+from hybridlab.grading.library import refused
 from hybridlab.grading.manifest import Exercise, of_lesson
 from hybridlab.grading.service import Service, ServiceError
 from hybridlab.grading.verdict import Verdict
@@ -65,6 +66,7 @@ def grade_folder(
     jobs: int = 2,
     seed: int | None = None,
     report: Callable[[Submission], None] | None = None,
+    library: bool = True,
 ) -> list[Submission]:
     """Grade every submission in a folder.
 
@@ -73,6 +75,7 @@ def grade_folder(
         jobs: submissions at the same time, each in processes of their own.
         seed: of the inputs of all; drawn once without it.
         report: called with each submission when it is done.
+        library: answers may import hybridlab; where they may not, `library.refused` tells.
 
     Returns:
         in the order of the names.
@@ -100,7 +103,7 @@ def grade_folder(
         for entry in found
     ]
     done: dict[int, Submission] = {}
-    with closing(_graded(found, exercises, jobs, seed)) as graded:
+    with closing(_graded(found, exercises, jobs, seed, library)) as graded:
         for at, submission in graded:
             done[at] = submission
             if report is not None:
@@ -140,7 +143,7 @@ def write_csv(path: StrPath, submissions: Sequence[Submission]) -> None:
 
 
 def _graded(
-    found: Sequence[Entry], exercises: Sequence[Exercise], jobs: int, seed: int
+    found: Sequence[Entry], exercises: Sequence[Exercise], jobs: int, seed: int, library: bool
 ) -> Generator[tuple[int, Submission], None, None]:
     """Each submission, as it is done."""
     todo: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -156,7 +159,7 @@ def _graded(
             except queue.Empty:
                 return
             try:
-                done.put((at, _submission(found[at], exercises, service, seed)))
+                done.put((at, _submission(found[at], exercises, service, seed, library)))
             except Exception as error:  # one student's file, nobody else's
                 note = f"grading failed, which is our mistake: {type(error).__name__}: {error}"
                 done.put((at, Submission(
@@ -182,7 +185,7 @@ def _graded(
 
 
 def _submission(
-    entry: Entry, exercises: Sequence[Exercise], service: Service, seed: int
+    entry: Entry, exercises: Sequence[Exercise], service: Service, seed: int, library: bool
 ) -> Submission:
     lesson = exercises[0].lesson
     if entry.path is None:
@@ -195,6 +198,9 @@ def _submission(
     notes, hurried = [entry.note], []
     source, taken = Source(entry.path.name, text), 0.0
     for exercise in exercises:
+        if not library and (verdict := refused(exercise, source, seed)):
+            verdicts.append(verdict)
+            continue
         hurry = taken > _PATIENCE
         try:
             verdict = service.grade(exercise.id, source, seed, _SHORT if hurry else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from hybridlab.course import LESSONS
 from hybridlab.grading.manifest import DIFFICULTIES, Exercise
@@ -10,8 +10,14 @@ from hybridlab.grading.progress import Record
 from hybridlab.grading.verdict import NOT_ATTEMPTED, RIGHT
 
 
-def table(exercises: Sequence[Exercise], records: Mapping[str, Record]) -> str:
-    """One line for each lesson, and under it one for each exercise."""
+def table(
+    exercises: Sequence[Exercise], records: Mapping[str, Record], empty: Collection[str] = ()
+) -> str:
+    """One line for each lesson, and under it one for each exercise.
+
+    Args:
+        empty: ids of exercises whose stub stands in the file.
+    """
     if not exercises:
         return "there are no exercises yet"
     wide = max(len(each.title) for each in exercises)
@@ -29,14 +35,20 @@ def table(exercises: Sequence[Exercise], records: Mapping[str, Record]) -> str:
             lines.append(
                 f"  {mark} {each.id:<{ids}}  {each.title:<{wide}}  "
                 f"{DIFFICULTIES[each.difficulty]:<6}  {each.minutes:>3} min  "
-                f"{_earned(each, record):>2}/{each.worth:<2}  {state(record)}"
+                f"{_earned(each, record):>2}/{each.worth:<2}  {state(record, each.id in empty)}"
             )
     return "\n".join([*lines[1:], "", _next(exercises, records)])
 
 
-def state(record: Record) -> str:
-    """Where an exercise stands, in a few words."""
-    if record.solved and record.kind != RIGHT:
+def state(record: Record, empty: bool = False) -> str:
+    """Where an exercise stands, in a few words.
+
+    Args:
+        empty: the stub stands in the file, whatever was checked before.
+    """
+    if empty and record.attempts:
+        words = f"{'right' if record.solved else 'tried'} before; the stub is there again"
+    elif record.solved and record.kind != RIGHT:
         words = f"solved; last check: {record.kind}"
     elif record.kind == NOT_ATTEMPTED and record.attempts:
         words = "tried before; now not attempted"

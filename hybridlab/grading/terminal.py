@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hybridlab.grading.grader import grade
 from hybridlab.grading.learner import Source
+from hybridlab.grading.library import refused
 from hybridlab.grading.manifest import Exercise
 from hybridlab.grading.progress import Progress
 from hybridlab.grading.verdict import Verdict, told
@@ -19,19 +20,25 @@ class Teller:
     Args:
         seed: of the random inputs; drawn anew without it.
         workbook, progress: of the student; None where the files are not theirs.
+        no_library: refuse answers that import hybridlab.
 
     Attributes:
         verdicts: so far.
     """
 
-    def __init__(self, seed: int | None, workbook: Workbook | None, progress: Progress | None):
+    def __init__(
+        self, seed: int | None, workbook: Workbook | None, progress: Progress | None,
+        no_library: bool = False,
+    ):
+        self._no_library = no_library
         self._seed, self._workbook, self._progress = seed, workbook, progress
         self.verdicts: list[Verdict] = []
 
     def check(self, exercise: Exercise, source: Source) -> None:
         """Check one exercise."""
         with _shown(f"checking {exercise.id}, {exercise.title} ..."):
-            verdict = grade(exercise, source, self._seed)
+            found = refused(exercise, source, self._seed) if self._no_library else None
+            verdict = found or grade(exercise, source, self._seed)
         self.verdicts.append(verdict)
         hints = len(exercise.hints) if self._workbook else 0
         print(told(verdict, hints), flush=True)

@@ -19,6 +19,7 @@ import numpy as np
 
 from hybridlab.grading import comparing
 from hybridlab.grading import verdict as kinds
+from hybridlab.grading.cleaning import lines, one_line
 from hybridlab.grading.comparing import Mistake, Wrong, as_array, is_tensor
 from hybridlab.grading.learner import Crashed, Learner, NotAttempted, Source, TookTooLong
 from hybridlab.grading.manifest import Exercise
@@ -27,6 +28,7 @@ from hybridlab.grading.verdict import PartVerdict
 __all__ = ["Mistake", "Trial", "Wrong"]
 
 _MOST_TIMEOUTS = 2  # then the rest of the exercise is not tried
+
 
 class Trial:
     """One learner's code against one exercise.
@@ -64,8 +66,12 @@ class Trial:
         )
 
     @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """One part of the exercise: what is found wrong in it costs this part only."""
+    def part(self, name: str, crashes: Mapping[str, str] | None = None) -> Iterator[None]:
+        """One part of the exercise: what is found wrong in it costs this part only.
+
+        Args:
+            crashes: type of an exception -> what it probably means here.
+        """
         points = self.exercise.points[name]
         if self.given_up:
             self.parts.append(self._not_tried(name, points))
@@ -82,19 +88,22 @@ class Trial:
                 found = PartVerdict(name, kinds.RIGHT, points, points)
             except Wrong as wrong:
                 found = PartVerdict(
-                    name, wrong.kind, points, 0, wrong.words, wrong.advice, picture=wrong.picture
+                    name, wrong.kind, points, 0, lines(wrong.words), wrong.advice,
+                    picture=wrong.picture,
                 )
             except NotAttempted as stopped:
-                found = PartVerdict(name, kinds.NOT_ATTEMPTED, points, 0, str(stopped))
+                found = PartVerdict(name, kinds.NOT_ATTEMPTED, points, 0, lines(str(stopped)))
             except Crashed as crash:
+                advice = (crashes or {}).get(crash.type, "")
                 found = PartVerdict(
-                    name, kinds.CRASHED, points, 0, str(crash), line=crash.line, code=crash.code
+                    name, kinds.CRASHED, points, 0, lines(str(crash)), advice, crash.line,
+                    one_line(crash.code),
                 )
             except TookTooLong as late:
                 self._timeouts += 1
                 found = PartVerdict(name, kinds.TOO_LONG, points, 0, str(late))
             finally:
-                self.output = (self.output + self._learner.output)[:20_000]
+                self.output = (self.output + lines(self._learner.output, 20_000, 5_000))[:20_000]
         self.parts.append(found)
 
     def _not_tried(self, name: str, points: int) -> PartVerdict:

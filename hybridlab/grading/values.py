@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -103,10 +104,10 @@ def _plain(value: Any, buffers: list[bytes], depth: int) -> Any:
         return value if abs(value) < 2**63 else _other(value)
     if type(value) is str:
         return value[:_LONGEST]
-    if isinstance(value, np.generic):
-        return {"t": "scalar", **_raw(np.asarray(value), str(value.dtype), buffers)}
-    if type(value) is np.ndarray:
-        return {"t": "array", **_raw(value, str(value.dtype), buffers)}
+    if isinstance(value, (np.generic, np.ndarray)) and not _masked(value):
+        kind = "scalar" if isinstance(value, np.generic) else "array"
+        array = _common(np.asarray(value))
+        return {"t": kind, **_raw(array, str(array.dtype), buffers)}
     if _is_tensor(value):
         return _tensor(value, buffers)
     if depth < _DEEPEST and type(value) in (list, tuple, set, frozenset, dict):
@@ -119,7 +120,31 @@ def _plain(value: Any, buffers: list[bytes], depth: int) -> Any:
             return {"t": "dict", "v": pairs}
         items = [_plain(item, buffers, depth + 1) for item in value]
         return {"t": "set" if kind == "frozenset" else kind, "v": items}
+    return _number(value)
+
+
+def _number(value: Any) -> Any:
+    """Fractions and the like are numbers, too."""
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        try:
+            return float(value)
+        except Exception:
+            return _other(value)
     return _other(value)
+
+
+def _masked(value: Any) -> bool:
+    return isinstance(value, np.ma.MaskedArray) and bool(np.ma.getmaskarray(value).any())
+
+
+def _common(array: np.ndarray) -> np.ndarray:
+    """Of a type that every machine has: not `longdouble`, nor bytes the other way round."""
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind == "f" and size > 8:
+        return array.astype(np.float64)
+    if kind == "c" and size > 16:
+        return array.astype(np.complex128)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _raw(array: Any, dtype: str, buffers: list[bytes]) -> dict[str, Any]:
@@ -216,7 +241,13 @@ class _Reader:
         tensor = torch.from_numpy(array)
         if dtype == "bfloat16":
             tensor = tensor.view(torch.bfloat16)
+        tensor.came_from = str(data["p"])[:20]
         return tensor.requires_grad_() if data["g"] and tensor.is_floating_point() else tensor
+
+
+def device(tensor: Any) -> str:
+    """Where a tensor was before it crossed the line; all of them arrive in the grader's memory."""
+    return str(getattr(tensor, "came_from", tensor.device))
 
 
 def _torch() -> Any:

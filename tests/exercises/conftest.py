@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hybridlab.grading.manifest import UnknownExerciseError, chosen
+from hybridlab.grading.manifest import chosen
 
 EVERY = "all"
 
@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for what in config.getoption("--exercise", default=None) or ():
         try:
             chosen(None if what == EVERY else what)
-        except UnknownExerciseError as error:
+        except ValueError as error:  # there is none, or an entry of the manifest is not whole
             raise pytest.UsageError(f"--exercise {what}: {error}") from None
 
 

@@ -182,12 +182,49 @@ def test_reset_says_where_the_copy_is(place: Path, capsys: pytest.CaptureFixture
     assert "1 of 2 exercises right" in capsys.readouterr().out
 
 
+def test_after_a_reset_the_table_says_what_the_file_holds(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(place, RIGHT)
+    assert grade("90") == 0 and grade("--reset", "90.1") == 0
+    capsys.readouterr()
+    assert grade() == 0
+    out = capsys.readouterr().out
+    assert "3/3   right before; the stub is there again (1 check)" in out
+    assert "2/2   right (1 check)" in out
+
+
+def test_what_code_makes_of_its_words_harms_no_terminal(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = "print('\\x1b]0;title\\x07 \\ud800')\n    raise ValueError('\\x1b[2J' + 'x' * 10**5)"
+    answer(place, written(STUBS, "90.1", body))
+    assert grade("90.1") == 1
+    out = capsys.readouterr().out
+    assert "ValueError: \\x1b[2Jxxx" in out and "\\x1b]0;title\\x07 \\ud800" in out
+    assert "\x1b" not in out and max(map(len, out.splitlines())) < 350
+
+
+def test_answers_that_call_the_package_are_refused_where_a_teacher_says_so(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called = "import hybridlab.files\n    return 2 * x"
+    answer(place, RIGHT.replace(TWICE, called))
+    assert grade("90") == 0
+    capsys.readouterr()
+    assert grade("90", "--no-library") == 1
+    out = capsys.readouterr().out
+    assert "90.1, Twice: not attempted, 0 of 3" in out and "90.2, The sum: right" in out
+    assert "line 13 imports hybridlab ('import hybridlab.files')" in out
+
+
 # --- errors ---
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (["90.3"], "there is no exercise '90.3'; there are"),
     (["91"], "lesson 91 has no exercises"),
+    (["²"], "there is no exercise '²'"),
     (["ninety"], "there is no exercise 'ninety'"),
     (["--reset", "90"], "there is no exercise '90'"),
     (["90.1", "--file", "none.py"], "none.py: No such file or directory"),
@@ -216,6 +253,7 @@ def test_what_cannot_be_is_one_line_and_nothing_is_made(
     (["90.1", "--submissions", ".", "--csv", "t.csv"], "--submissions needs a lesson"),
     (["--submissions", ".", "--csv", "t.csv"], "--submissions needs a lesson"),
     (["90.1", "--seed", "-1"], "seed is -1"),
+    (["²", "--submissions", ".", "--csv", "t.csv"], "--submissions needs a lesson"),
     (["90", "--jobs", "0"], "jobs is 0"),
 ])
 def test_options_that_do_not_fit_are_one_line(
@@ -255,6 +293,25 @@ def test_a_folder_of_submissions(place: Path, capsys: pytest.CaptureFixture[str]
     rows = list(csv.DictReader(Path("table.csv").read_text("utf-8-sig").splitlines()))
     assert [(row["student"], row["total"]) for row in rows] == [("ada", str(worth)), ("bob", "0")]
     assert grade(*arguments) == 2 and "exists and is kept" in capsys.readouterr().err
+
+
+def test_the_csv_is_there_after_each_submission(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends the grader costs what was not graded, and no more."""
+    from hybridlab.grading import submissions
+
+    def some(folder, lesson, jobs, seed, report, library):
+        for name in ("zoe", "ada"):
+            report(submissions.Submission(name, f"{name}.py", 90, (), 4))
+        raise RuntimeError("the machine went away")
+
+    monkeypatch.setattr(submissions, "grade_folder", some)
+    (place / "in").mkdir()
+    with pytest.raises(RuntimeError):
+        grade("90", "--submissions", "in", "--csv", "table.csv")
+    rows = list(csv.DictReader(Path("table.csv").read_text("utf-8-sig").splitlines()))
+    assert [row["student"] for row in rows] == ["ada", "zoe"]
 
 
 # --- watching, in a terminal of its own ---

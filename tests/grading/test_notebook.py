@@ -141,7 +141,9 @@ def test_every_stub_of_the_lesson_is_known_as_one(run, place):
     ("%%exercise 1.1\nx = 1\n# %% Exercise 1.2: CF1\ny = 2", "the mark of exercise 1.2"),
     ("check('7')", "lesson 7 has no exercises"), ("check('x')", "there is no exercise 'x'"),
     ("hint('1.1', 9)", "has hints 1 to 3, no hint 9"), ("hint()", "say which exercise"),
-    ("load('2.2')", "there is no exercise '2.2'"),
+    ("load('2.2')", "there is no exercise '2.2'"), ("check('²')", "there is no exercise '²'"),
+    ("check(1.10)", 'write the exercise in quotes, such as "1.1"'),
+    ("hint(1.2)", 'in quotes, such as "1.2"'), ("load(1.2)", 'in quotes, such as "1.2"'),
 ])
 def test_slips_are_told_in_one_line_and_change_nothing(run, place, cell, words):
     shown = run(cell)
@@ -153,7 +155,7 @@ def test_check_reads_the_file_also_after_it_was_changed_elsewhere(run, place):
     assert "not attempted" in run("check('1.1')")
     (place / "exercises" / "lesson_01.py").write_text(STUB.replace(stub("1.1"), (
         "# %% Exercise 1.1: Average precision by hand\n" + AP + "\n\n")))
-    assert "right, 6 of 6" in run("check(1.1)")
+    assert "right, 6 of 6" in run("check('1.1')")
     run("%%exercise 1.1\n" + WRONG)
     shown = run("check('1.1', seed=7)")
     assert "seed 7" in shown and run("check('1.1', seed=7)") == shown != run("check('1.1', seed=8)")

@@ -150,6 +150,14 @@ def test_where_an_exercise_stands(record: Record, words: str) -> None:
     assert state(record) == words
 
 
+def test_a_stub_that_was_put_back_is_told() -> None:
+    right = Record(5, 5, kinds.RIGHT, 3, "2026-01-01")
+    assert state(right, empty=True) == "right before; the stub is there again (3 checks)"
+    tried = Record(2, 5, kinds.WRONG_VALUE, 1)
+    assert state(tried, empty=True) == "tried before; the stub is there again (1 check)"
+    assert state(Record(), empty=True) == "not attempted"
+
+
 def test_the_table_counts_and_names_what_is_next() -> None:
     from hybridlab.grading.manifest import Exercise
 

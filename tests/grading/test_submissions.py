@@ -283,3 +283,15 @@ def test_wrong_requests_are_told(tmp_path):
         grade_folder(tmp_path, 77)
     with pytest.raises(ValueError, match="jobs is 0"):
         grade_folder(tmp_path, 1, jobs=0)
+
+
+def test_answers_that_call_the_package_can_be_refused(tmp_path):
+    """They are not run at all; the others are graded as ever."""
+    called = ("# %% Exercise 1.4: x\ndef weighted_bce(logits, targets, pos_weight):\n"
+              "    from hybridlab.losses import weighted_bce\n"
+              "    return weighted_bce(logits, targets, pos_weight)\n")
+    (tmp_path / "anna.py").write_text(blocks.replace(SOLVED, "1.4", called))
+    (found,) = grade_folder(tmp_path, 1, jobs=1, seed=3, library=False)
+    of = {verdict.exercise: verdict for verdict in found.verdicts}
+    assert found.total == WORTH - of["1.4"].points and of["1.4"].kind == kinds.NOT_ATTEMPTED
+    assert "imports hybridlab" in of["1.4"].parts[0].words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from hybridlab.grading.values import HEAD, BadMessageError, Other, pack, sizes, unpack
+from hybridlab.grading import comparing
+from hybridlab.grading.values import HEAD, BadMessageError, Other, device, pack, sizes, unpack
 
 
 def there_and_back(value):
@@ -66,9 +68,33 @@ def test_scalars_keep_their_type():
     assert np.isnan(there_and_back(float("nan")))
 
 
+class Array(np.ndarray):
+    """As np.matrix is one."""
+
+
+@pytest.mark.parametrize(("value", "is_now"), [
+    (Fraction(1, 3), 1 / 3), (np.longdouble(0.25), 0.25),
+    (np.array([0.25, 3], np.longdouble), [0.25, 3]), (np.array([1]).view(Array), [1]),
+    (np.array([1.5, 2], ">f4"), [1.5, 2]), (np.ma.array([1.0, 2.0]), [1, 2]),
+])
+def test_numbers_of_other_kinds_arrive_as_common_ones(value, is_now):
+    back = there_and_back(value)
+    assert type(back) in (float, np.float64, np.ndarray) and np.array_equal(back, is_now)
+
+
+def test_where_a_tensor_was_is_known():
+    data = json.loads(pack({"v": torch.ones(2)})[HEAD:].split(b"]]}")[0] + b"]]}")
+    assert device(there_and_back(torch.ones(2))) == device(torch.ones(2)) == "cpu"
+    data["v"][0][1]["p"] = "cuda:1"
+    moved = unpack(json.dumps(data).encode(), np.ones(2, np.float32).tobytes())["v"]
+    assert device(moved) == "cuda:1" and moved.device.type == "cpu"
+    with pytest.raises(comparing.Wrong, match="is on cuda:1, expected cpu"):
+        comparing.tensor(moved, torch.ones(2))
+
+
 @pytest.mark.parametrize(
-    "value", [object(), 10**30, torch.nn.Linear(2, 2), np.array([object()]), lambda: 1,
-              torch.ones(2).to_sparse()]
+    "value", [object(), np.ma.array([1.0, 2.0], mask=[0, 1]), 10**30, torch.nn.Linear(2, 2),
+              np.array([object()]), lambda: 1, torch.ones(2).to_sparse()]
 )
 def test_the_rest_arrives_as_its_description(value):
     assert isinstance(there_and_back(value), Other)

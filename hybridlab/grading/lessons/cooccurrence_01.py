@@ -12,7 +12,7 @@ nan = float("nan")
 
 
 def check_cooccurrence(trial: Trial) -> None:
-    """The matrix against its definition; labels that never occur; counts above 255."""
+    """The matrix against its definition; labels that never occur; bytes, truth values, floats."""
     title = "share of the images with label i (row) that have label j (column)"
     with trial.part("the worked example"):
         targets = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0], [1, 0, 0]])
@@ -56,6 +56,11 @@ def check_cooccurrence(trial: Trial) -> None:
         )
         trial.equal(trial.call("cooccurrence", targets), expected,
                     f"the matrix of {len(targets)} images", mistakes, picture=title)
+        trial.equal(trial.call("cooccurrence", targets == 1), expected,
+                    "the matrix of the same targets as truth values (bool)",
+                    [_logical(targets)], picture=title)
+        trial.equal(trial.call("cooccurrence", targets.astype(np.float32)), expected,
+                    "the matrix of the same targets as float32", picture=title)
 
 
 def _multi_hot(rng: np.random.Generator, images: int, absent: int = 0) -> Array:
@@ -100,6 +105,9 @@ def _shared_wrongly(targets: Array) -> list[Mistake]:
                     "that have label i.", together / 4),
             Mistake("You divided by the images that have either label (the Jaccard index); divide "
                     "row i by the images that have label i.", together / np.maximum(either, 1)),
+            Mistake("You divided by the root of both labels' counts (the cosine of two columns); "
+                    "divide row i by the images that have label i.",
+                    together / np.sqrt(np.maximum(np.outer(count, count), 1))),
             Mistake("The diagonal is not 0: every image with label i has label i.", right * off),
             Mistake("You divided by the row's sum, so that rows add up to 1. An image may have "
                     "several labels: divide by the images that have label i.",
@@ -129,6 +137,15 @@ def _absent_wrongly(targets: Array) -> list[Mistake]:
         Mistake("A label that never occurs has 0 on the diagonal, too.", diagonal),
         Mistake("The row of a label that never occurs is 0, not 1.", ones),
     ]
+
+
+def _logical(targets: Array) -> Mistake:
+    together, count = _counts(targets)
+    return Mistake(
+        "A product of truth values is a truth value again: it says whether two labels are ever "
+        "together, not how often. Convert first: targets.astype(float).",
+        (together > 0) / np.maximum(count, 1)[:, None],
+    )
 
 
 def _overflown(targets: Array) -> list[Mistake]:

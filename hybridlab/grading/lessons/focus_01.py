@@ -9,9 +9,11 @@ import numpy as np
 from hybridlab.grading.lessons.losses_01 import (
     ADDED_UP,
     ADDED_UP_LABELS,
+    ONE,
     STABLE,
     bce,
     finite,
+    kept,
     logits_of,
     sigmoid,
     targets_of,
@@ -36,11 +38,11 @@ def check_asymmetric_loss(trial: Trial) -> None:
         got = trial.call("asymmetric_loss", *map(tensor, drawn))
         right = _asl(*drawn).mean()
         trial.equal(got, right, "the loss of the example",
-                    own(right, _focused_wrongly(*drawn, *_DEFAULT)))
+                    own(right, _focused_wrongly(*drawn, *_DEFAULT)), shape_hint=ONE)
     with trial.part("any logits"):
         (logits, targets), _, right, mistakes = _asymmetric(trial.rng)
         got = trial.call("asymmetric_loss", tensor(logits), tensor(targets))
-        trial.equal(got, right, "the loss", mistakes)
+        trial.equal(got, right, "the loss", mistakes, shape_hint=ONE)
         got = trial.call("asymmetric_loss", tensor(logits[:1]), tensor(targets[:1]))
         trial.equal(got, _asl(logits[:1], targets[:1]).mean(), "the loss of one image")
     with trial.part("gammas and clip are arguments"):
@@ -52,7 +54,8 @@ def check_asymmetric_loss(trial: Trial) -> None:
         defaults = Mistake("You used 4, 1 and 0.05 whatever is given; use the arguments.",
                            _asl(*inputs).mean())
         got = trial.call("asymmetric_loss", *map(tensor, inputs), *given)
-        trial.equal(got, right, f"the loss with {words}", [defaults, *mistakes])
+        trial.equal(got, right, f"the loss with {words}", [defaults, *mistakes],
+                    shape_hint=ONE)
         logits, targets = inputs
         got = trial.call("asymmetric_loss", *map(tensor, inputs), gamma_neg=0.0, gamma_pos=0.0,
                          clip=0.0)
@@ -78,12 +81,14 @@ def check_asymmetric_loss(trial: Trial) -> None:
         logits, targets = tensor(drawn[0], double=True, gradient=True), tensor(drawn[1], True)
         got, found = trial.gradients("asymmetric_loss", logits, targets)
         trial.tensor(got, logits, "the loss of float64 logits")
+        trial.form(got, np.zeros(()), "the loss", ONE)
         right, detached = _asl_gradients(*drawn)
         trial.equal(
             found[0], right, "the gradient of the logits",
             [Mistake("Your focusing weights carry no gradient (detached, or under no_grad). Some "
                      "implementations do that; the formula as written does not.", detached)],
         )
+        kept(trial, "asymmetric_loss", *drawn)
 
 
 def _asymmetric(

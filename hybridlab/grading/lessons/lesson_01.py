@@ -1,9 +1,10 @@
 """Lesson 01, many labels at once: its six exercises (TRAPS 1, 2 and 14)."""
 
+from hybridlab.grading.lessons.average_precision_01 import check_average_precision
+from hybridlab.grading.lessons.cf1_01 import check_cf1
 from hybridlab.grading.lessons.cooccurrence_01 import check_cooccurrence
 from hybridlab.grading.lessons.focus_01 import check_asymmetric_loss
 from hybridlab.grading.lessons.losses_01 import check_weighted_bce
-from hybridlab.grading.lessons.metrics_01 import check_average_precision, check_cf1
 from hybridlab.grading.lessons.top_k_01 import check_top_k
 from hybridlab.grading.manifest import Exercise
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hybridlab.grading.learner import Crashed
 from hybridlab.grading.telling import own, telling
 from hybridlab.grading.trial import Mistake, Trial
 
@@ -22,6 +23,7 @@ ADDED_UP_LABELS = (
     "You added over labels and averaged over images only: that is L times the mean over all B x L "
     "entries, and every other weight in a recipe would have to follow L."
 )
+ONE = "The loss is one number: take the mean over all B x L entries, .mean() at the end."
 STABLE = (
     "A logit of 1000 is certain, not impossible: log(sigmoid(x)) becomes log(0) there. Compute "
     "the logarithm from the logit itself: F.logsigmoid(x), and F.logsigmoid(-x) for log(1 - p)."
@@ -52,13 +54,35 @@ def sigmoid(logits: Array) -> Array:
     return 1 / (1 + np.exp(-logits))
 
 
+def kept(trial: Trial, name: str, logits: Array, targets: Array, *more: Array) -> None:
+    """The dtype of the logits is kept in half precision, too.
+
+    Values are not looked at: 8 or 11 bits leave too little of them. An operation that torch
+    lacks in half precision on a CPU, or code of another library, costs nothing.
+
+    Raises:
+        Wrong: the result has another dtype.
+    """
+    import torch
+
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        given = [torch.tensor(each, dtype=dtype) for each in (logits, targets, *more)]
+        try:
+            got = trial.call(name, *given)
+        except Crashed as crash:
+            if dtype != torch.float32 and "not implemented for" in str(crash):
+                continue
+            raise
+        trial.tensor(got, given[0], f"the loss of {str(dtype).removeprefix('torch.')} logits")
+
+
 def finite(trial: Trial, loss: Any) -> float:
     """The loss of huge logits as a number.
 
     Raises:
         Wrong: it is no number.
     """
-    value = float(trial.form(loss, np.zeros(()), "the loss"))
+    value = float(trial.form(loss, np.zeros(()), "the loss", ONE))
     trial.true(bool(np.isfinite(value)),
                f"the loss of logits of 1000 and -1000: got {value}, expected a number", STABLE)
     return value
@@ -70,7 +94,8 @@ def check_weighted_bce(trial: Trial) -> None:
         drawn = np.zeros((1, 2)), np.array([[1.0, 0.0]]), np.array([3.0, 1.0])
         got = trial.call("weighted_bce", *map(tensor, drawn))
         right = bce(*drawn).mean()
-        trial.equal(got, right, "the loss of the example", own(right, _weighted_wrongly(*drawn)))
+        trial.equal(got, right, "the loss of the example", own(right, _weighted_wrongly(*drawn)),
+                    shape_hint=ONE)
     with trial.part("any logits"):
         rng = trial.rng
         for square in (False, True):
@@ -79,7 +104,8 @@ def check_weighted_bce(trial: Trial) -> None:
                 lambda drawn: (bce(*drawn).mean(), _weighted_wrongly(*drawn)),
             )
             got = trial.call("weighted_bce", *map(tensor, drawn))
-            trial.equal(got, right, f"the loss of {drawn[0].shape} logits", mistakes)
+            trial.equal(got, right, f"the loss of {drawn[0].shape} logits", mistakes,
+                        shape_hint=ONE)
         logits, targets, weight = drawn
         ones = np.ones_like(weight)
         got = trial.call("weighted_bce", *map(tensor, (logits[:1], targets[:1], ones)))
@@ -102,6 +128,7 @@ def check_weighted_bce(trial: Trial) -> None:
         logits.requires_grad_()
         got, found = trial.gradients("weighted_bce", logits, targets, weight)
         trial.tensor(got, logits, "the loss of float64 logits")
+        trial.form(got, np.zeros(()), "the loss", ONE)
         trial.equal(found[0], _bce_gradient(*drawn), "the gradient of the logits",
                     hint="The gradient of an entry is -pos_weight * (1 - p) / (B * L) where the "
                     "target is 1, and p / (B * L) where it is 0.")
@@ -110,6 +137,7 @@ def check_weighted_bce(trial: Trial) -> None:
                                    *map(tensor, drawn[1:]))
         trial.equal(found[0], _bce_gradient(huge, *drawn[1:]),
                     "the gradient at logits of 1000 and -1000, all wrong", hint=STABLE)
+        kept(trial, "weighted_bce", *drawn)
 
 
 def _weighted(rng: np.random.Generator, square: bool = False) -> tuple[Array, Array, Array]:

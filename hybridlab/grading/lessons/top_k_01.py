@@ -20,7 +20,9 @@ def check_top_k(trial: Trial) -> None:
                     own(expected, [*_always_wrongly(example, k), *_ties_wrongly(example, k)]))
         expected &= example >= 0.5
         trial.equal(trial.call("top_k_confident", example, k), expected, "top_k_confident",
-                    own(expected, _confident_wrongly(example, k, 0.5)))
+                    own(expected, _confident_wrongly(example, k, 0.5)),
+                    hint="Only labels that score 0.5 or more count. Compare the scores as they are "
+                    "given: no sigmoid.")
     with trial.part("always k labels"):
         rng = trial.rng
         (scores, k), expected, mistakes = telling(
@@ -41,6 +43,13 @@ def check_top_k(trial: Trial) -> None:
                     hint="With k = L every label is chosen; beware of [:-k] and the like.")
         trial.equal(trial.call("top_k_always", scores[:1], 1), top_k_decisions(scores[:1], 1),
                     "the best label of one image")
+        trial.equal(trial.call("top_k_always", scores - 5000, k), expected,
+                    f"the {k} best of scores near -5000",
+                    hint="Scores may be any numbers, and a sigmoid makes these equal. What is used "
+                    "up is marked by a mask or by -np.inf, not by a number such as -100.")
+        trial.equal(trial.call("top_k_always", _close(scores), k), expected,
+                    f"the {k} best of scores that differ by 0.0001",
+                    hint="Scores that differ a little are different scores: do not round them.")
     with trial.part("equal scores"):
         rng = trial.rng
         (scores, k), expected, mistakes = telling(
@@ -55,6 +64,14 @@ def check_top_k(trial: Trial) -> None:
         )
     with trial.part("k labels and a cut"):
         rng = trial.rng
+        (scores, k), expected, mistakes = telling(
+            lambda: _at_half(rng),
+            lambda drawn: (top_k_decisions(*drawn) & (drawn[0] >= 0.5),
+                           _confident_wrongly(*drawn, 0.5)),
+        )
+        trial.equal(trial.call("top_k_confident", scores, k), expected,
+                    f"the {k} best with a score of 0.5 or more, which is the cut if none is given",
+                    mistakes)
         (scores, k, cut), expected, mistakes = telling(
             lambda: _with_cut(rng),
             lambda drawn: (top_k_decisions(*drawn[:2]) & (drawn[0] >= drawn[2]),
@@ -64,12 +81,17 @@ def check_top_k(trial: Trial) -> None:
                     f"the {k} best with a score of {cut} or more", mistakes)
         trial.equal(trial.call("top_k_confident", scores, k, cut=cut), expected,
                     f"the same with cut={cut} given by name")
-        trial.equal(trial.call("top_k_confident", scores, k),
-                    top_k_decisions(scores, k) & (scores >= 0.5), "the same without a cut given",
-                    hint="The cut is 0.5 where none is given.")
+        trial.equal(trial.call("top_k_confident", _close(scores), k, float(_close(cut))), expected,
+                    "the same with scores that differ by 0.0001",
+                    hint="Scores that differ a little are different scores: do not round them.")
 
 
 # Scores are multiples of 1/8: exact in every float type, so that `>=` has one answer.
+
+
+def _close(scores: Array | float) -> Array:
+    """In the same order and exact in float32, but some 1e-4 apart."""
+    return 0.5 + np.asarray(scores) / 1024
 
 
 def _no_ties(rng: np.random.Generator) -> tuple[Array, int]:
@@ -97,6 +119,14 @@ def _with_cut(rng: np.random.Generator) -> tuple[Array, int, float]:
     weak = np.argsort(scores.max(axis=1))[1]  # the weakest of all reaches no cut
     cut = float(np.sort(scores[weak])[-k])
     return (scores, k, cut) if abs(cut - 0.5) > 1 else _with_cut(rng)
+
+
+def _at_half(rng: np.random.Generator) -> tuple[Array, int]:
+    """The k-th best score of one image is 0.5."""
+    scores, k, cut = _with_cut(rng)
+    weak = np.flatnonzero(np.sort(scores, axis=1)[:, -k] == cut)[0]
+    scores[weak] += 0.5 - cut
+    return scores, k
 
 
 def _mask(scores: Array, columns: Array) -> Array:
@@ -159,7 +189,10 @@ def _confident_wrongly(scores: Array, k: int, cut: float) -> list[Mistake]:
         Mistake("You took those of the best k that score less than the cut.",
                 best & (scores < cut)),
         *([Mistake("You compared with 0.5; the cut is an argument.", best & (scores >= 0.5))]
-          if cut != 0.5 else []),
+          if cut != 0.5 else
+          # elsewhere all or none of the probabilities reach the cut
+          [Mistake("You took a sigmoid. Scores may be logits or probabilities, and are compared "
+                   "with the cut as they are.", best & (scores >= 0))]),
         *(Mistake("Look at top_k_always first. " + words, value & (scores >= cut))
           for words, value in _always_wrongly(scores, k) if not _has_cut(value, best)),
     ]

@@ -142,6 +142,39 @@ def average_precision(scores, targets):
     return [targets[scores >= score].mean() for score in scores[targets == 1]]
 
 
+# %% Wrong 1.1: scores rounded to one decimal
+# says: Scores that differ a little are different scores
+def average_precision(scores, targets):
+    positive = targets == 1
+    if not positive.any():
+        return float("nan")
+    scores = scores.round(1) if abs(scores).max() < 1 else scores
+    return np.mean([positive[scores >= score].mean() for score in scores[positive]])
+
+
+# %% Wrong 1.1: ranks from 0, in a loop
+# says: Ranks begin at 1 (the best image counts 1 / 1
+def average_precision(scores, targets):
+    if not targets.any():
+        return float("nan")
+    hits, total = 0, 0.0
+    for rank, image in enumerate(np.argsort(-scores).tolist()):
+        if targets[image] == 1:
+            hits += 1
+            total += hits / rank
+    return total / hits
+
+
+# %% Wrong 1.1: ranks from 0, with arrays
+# says: Your ranks are one too low
+def average_precision(scores, targets):
+    if not targets.any():
+        return float("nan")
+    hit = targets[np.argsort(-scores)] == 1
+    return (np.cumsum(hit) / np.arange(len(hit)))[hit].mean()
+
+
+
 # %% Right 1.1: scikit-learn
 def average_precision(scores, targets):
     from sklearn.metrics import average_precision_score
@@ -169,6 +202,25 @@ def average_precision(scores, targets):
         taken = [t for s, t in pairs if s >= score]
         total += sum(taken) / len(taken)
     return total / len(positives) if positives else float("nan")
+
+
+# %% Right 1.1: fractions
+def average_precision(scores, targets):
+    from fractions import Fraction
+
+    found = []
+    for score in scores[targets == 1]:
+        taken = targets[scores >= score]
+        found.append(Fraction(int(taken.sum()), len(taken)))
+    return sum(found, Fraction(0)) / len(found) if found else float("nan")
+
+
+# %% Right 1.1: long doubles
+def average_precision(scores, targets):
+    positive = targets == 1
+    taken = (scores[None] >= scores[positive][:, None]).astype(np.longdouble)
+    return np.mean(taken @ positive.astype(np.longdouble) / taken.sum(axis=1))
+
 
 
 # %% Right 1.1: float32, all pairs at once, and it prints
@@ -438,6 +490,23 @@ def cooccurrence(targets):
     return present @ present.T / np.maximum(present.sum(axis=1), 1)[:, None]
 
 
+# %% Wrong 1.3: a product of truth values
+# says: A product of truth values is a truth value again
+def cooccurrence(targets):
+    if targets.dtype == np.uint8:
+        targets = targets.astype(int)
+    return targets.T @ targets / np.maximum(targets.sum(axis=0), 1)[:, None]
+
+
+# %% Wrong 1.3: the cosine of two columns
+# says: the cosine of two columns
+def cooccurrence(targets):
+    present = targets.astype(float)
+    length = np.maximum(np.linalg.norm(present, axis=0), 1)
+    return present.T @ present / np.outer(length, length)
+
+
+
 # %% Right 1.3: two loops
 def cooccurrence(targets):
     labels = targets.shape[1]
@@ -453,6 +522,13 @@ def cooccurrence(targets):
 def cooccurrence(targets):
     together = np.einsum("ni,nj->ij", targets.astype(np.int64), targets.astype(np.int64))
     return np.nan_to_num(together / np.diagonal(together)[:, None])
+
+
+# %% Right 1.3: numpy's matrices
+def cooccurrence(targets):
+    present = np.matrix(targets.astype(float))
+    return np.diag(1 / np.maximum(present.sum(axis=0).A1, 1)) * (present.T * present)
+
 
 
 # %% Right 1.3: torch, float32
@@ -576,6 +652,31 @@ def weighted_bce(logits, targets, pos_weight):
 def weighted_bce(logits, targets, pos_weight):
     positive = pos_weight * targets * F.softplus(-logits)
     return (positive + (1 - targets) * F.softplus(logits)).sum() / 2
+
+
+# %% Wrong 1.4: no mean
+# says: The loss is one number: take the mean
+def weighted_bce(logits, targets, pos_weight):
+    return -(pos_weight * targets * F.logsigmoid(logits) + (1 - targets) * F.logsigmoid(-logits))
+
+
+# %% Wrong 1.4: always float64
+# says: has dtype torch.float64, expected torch.float16
+def weighted_bce(logits, targets, pos_weight):
+    return F.binary_cross_entropy_with_logits(
+        logits.double(), targets.double(), pos_weight=pos_weight.double()
+    )
+
+
+# %% Wrong 1.4: half precision is not kept
+# says: has dtype torch.float32, expected torch.bfloat16
+def weighted_bce(logits, targets, pos_weight):
+    if logits.dtype == torch.bfloat16:
+        logits = logits.float()
+    return F.binary_cross_entropy_with_logits(
+        logits, targets.to(logits), pos_weight=pos_weight.to(logits)
+    )
+
 
 
 # %% Right 1.4: torch
@@ -737,6 +838,28 @@ def asymmetric_loss(logits, targets, gamma_neg=4.0, gamma_pos=1.0, clip=0.05):
     return -torch.where(targets == 1, positive, negative).mean()
 
 
+# %% Wrong 1.5: no mean
+# says: The loss is one number: take the mean
+def asymmetric_loss(logits, targets, gamma_neg=4.0, gamma_pos=1.0, clip=0.05):
+    p = torch.sigmoid(logits)
+    shifted = (p - clip).clamp(min=0)
+    positive = (1 - p) ** gamma_pos * F.logsigmoid(logits)
+    negative = shifted**gamma_neg * torch.log1p(-shifted)
+    return -torch.where(targets == 1, positive, negative)
+
+
+# %% Wrong 1.5: always float64
+# says: has dtype torch.float64, expected torch.float16
+def asymmetric_loss(logits, targets, gamma_neg=4.0, gamma_pos=1.0, clip=0.05):
+    logits = logits.double()
+    p = torch.sigmoid(logits)
+    shifted = (p - clip).clamp(min=0)
+    positive = (1 - p) ** gamma_pos * F.logsigmoid(logits)
+    negative = shifted**gamma_neg * torch.log1p(-shifted)
+    return -torch.where(targets == 1, positive, negative).mean()
+
+
+
 # %% Right 1.5: the package
 def asymmetric_loss(logits, targets, gamma_neg=4.0, gamma_pos=1.0, clip=0.05):
     from hybridlab import losses
@@ -886,6 +1009,42 @@ def top_k_always(scores, k):
         chosen[rows, best] = True
         scores[rows, best] = -np.inf
     return chosen
+
+
+# %% Wrong 1.6: rounded, and an epsilon for ties
+# says: scores that differ by 0.0001
+def top_k_always(scores, k):
+    first = scores.round(2) if abs(scores).max() < 1 else scores
+    first = first - 1e-6 * np.arange(scores.shape[1])
+    return first >= np.sort(first, axis=1)[:, -k][:, None]
+
+
+# %% Wrong 1.6: -100 for what is used up
+# says: What is used up is marked by a mask or by -np.inf
+def top_k_always(scores, k):
+    left = scores.copy()
+    chosen = np.zeros(scores.shape, dtype=bool)
+    rows = np.arange(len(scores))
+    for _ in range(k):
+        best = left.argmax(axis=1)
+        chosen[rows, best] = True
+        left[rows, best] = -100
+    return chosen
+
+
+# %% Wrong 1.6: a sigmoid before the cut
+# says: You took a sigmoid. Scores may be logits or probabilities
+def top_k_confident(scores, k, cut=0.5):
+    return top_k_always(scores, k) & (1 / (1 + np.exp(-scores)) >= cut)
+
+
+# %% Wrong 1.6: a cut in two decimals
+# says: do not round them
+def top_k_confident(scores, k, cut=0.5):
+    if abs(scores).max() < 1:
+        scores, cut = scores.round(2), round(cut, 2)
+    return top_k_always(scores, k) & (scores >= cut)
+
 
 
 # %% Right 1.6: the package
