@@ -178,7 +178,8 @@ def test_names_of_the_notebook_are_told(run):
 
 def test_what_a_learner_does_to_the_kernel_changes_no_verdict(run):
     run("import numpy\nnumpy.isclose = numpy.allclose = lambda *a, **k: True\n"
-        "import hybridlab.grading.trial as t\nkept = t.Trial.equal\nt.Trial.equal = print")
+        "import hybridlab.grading.trial as t\nkept = t.Trial.__dict__['equal']\n"
+        "t.Trial.equal = print")
     try:
         assert "wrong value" in run("%%exercise 1.1\n" + WRONG)
     finally:
