@@ -122,6 +122,12 @@ def _probs(
 
 
 def losses_study(name: str, question: str, hypotheses: Mapping[str, str], **world: Any) -> Study:
+    """A study of every loss and both ways to decide, in one world.
+
+    Args:
+        hypotheses: variant -> what is expected of it, written before the first run.
+        world: values of `RECIPE` that are others here.
+    """
     return Study.factorial(
         name=name,
         question=question,

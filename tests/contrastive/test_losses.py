@@ -240,8 +240,8 @@ def test_a_length_within_the_tolerance_is_let_through(loss):
 def test_a_vector_normalised_in_half_precision_is_a_unit_vector(dtype):
     made = torch.randn(2000, 5, generator=torch.Generator().manual_seed(1)).to(dtype)
     made = made / made.norm(dim=-1, keepdim=True)
-    clip_loss(made, made, 10.0)
-    clip_loss(made.float(), made.float(), 10.0)
+    for same in (made, made.float()):  # none of the 2,000 is refused
+        assert torch.isfinite(clip_loss(same, same, 10.0))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
