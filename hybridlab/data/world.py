@@ -104,7 +104,8 @@ HELD_OUT: tuple[str, ...] = (
     "pair of gloves",
 )
 
-STYLES = ("colour", "grey", "sketch")
+STYLES = ("colour", "grey", "sketch", "openmoji")
+COLOURLESS = ("grey", "sketch")  # styles that take the colours of the background too
 
 
 def context_of(label: int) -> int:
@@ -137,7 +138,10 @@ class SceneConfig:
         imbalance: within a context the label of rank r is drawn in proportion to
             (r + 1) ** -imbalance; 0 is balanced, 1 a long tail.
         missing: share of entries of `targets` that are not annotated (-1).
-        style: "colour" (the art as it is), "grey", or "sketch" (outlines).
+        style: "colour" (the art as it is), "grey", "sketch" (outlines), or "openmoji" (another
+            artist's emoji; needs the extra "styles"). Labels, and where each object stands and how
+            large, are the same in all. Boxes fit the art: an artist who draws a whale longer gives
+            it another box, and so other shares of `visible` and, now and then, other facts.
         image_size: side of the square image in pixels, 64 to 224.
         seed: another seed is another world of scenes.
     """

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hybridlab.encoders.base import MissingWeightsError
 from hybridlab.files import atomic_path
@@ -53,6 +53,68 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     ):
         raise ValueError(f"{path} does not hold named tensors; save a model's `state_dict()`")
     return dict(state)
+
+
+def misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """How a checkpoint differs from a model, in one line: how many tensors, and the first of each.
+
+    Args:
+        wanted: the model's tensors by name.
+        given: the file's.
+
+    Returns:
+        what is missing, unexpected or of another shape; "nothing differs" where nothing does.
+    """
+    missing = [name for name in wanted if name not in given]
+    others = [name for name in given if name not in wanted]
+    shapes = [name for name in wanted if name in given and wanted[name].shape != given[name].shape]
+    told = []
+    if missing:
+        told.append(
+            f"{len(missing)} of the model's {len(wanted)} tensors are missing in it "
+            f"({missing[0]!r} first)"
+        )
+    if others:
+        told.append(f"{len(others)} of its {len(given)} are unexpected ({others[0]!r} first)")
+    if shapes:
+        one, other = (tuple(each[shapes[0]].shape) for each in (given, wanted))
+        told.append(f"{len(shapes)} have another shape ({shapes[0]!r} is {one}, expected {other})")
+    return "; ".join(told) or "nothing differs in names and shapes"
+
+
+def load_into(model: nn.Module, file: Path, name: str) -> None:
+    """Load an open_clip checkpoint; where it does not fit, say briefly what differs.
+
+    Args:
+        model: of open_clip; its weights are replaced in place.
+        name: of the model, for the message.
+
+    Raises:
+        ValueError: the file is damaged, or of another architecture.
+    """
+    import open_clip
+
+    try:
+        open_clip.load_checkpoint(model, str(file))
+    except Exception as error:  # open_clip's conversions raise many kinds for foreign files
+        given = {key.removeprefix("module."): value for key, value in read_weights(file).items()}
+        raise ValueError(
+            f"{file.name} does not fit {name}: {misfit(model.state_dict(), given)}. Build the "
+            "architecture that it was trained as, or pass a checkpoint of this one"
+        ) from error
+
+
+def weights_in(folder: Path) -> Path:
+    """The checkpoint in a folder as hubs keep it.
+
+    Raises:
+        MissingWeightsError: there is none under the names that open_clip gives.
+    """
+    names = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise MissingWeightsError(f"there are no weights in {folder}; put {' or '.join(names)} there")
 
 
 def hub_weights(url: str, name: str, offline_default: str) -> Path:

@@ -1,21 +1,29 @@
-"""open_clip models by name and tag, with their own preprocessing, and clear words when weights
-cannot be had."""
+"""CLIP and SigLIP models by name and tag, with their own preprocessing, and clear words when
+weights cannot be had or do not fit."""
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from torch import nn
+import torch
 
 from hybridlab.encoders.base import MissingWeightsError
-from hybridlab.encoders.clip import TINY, ClipEncoder, build_tiny_clip
-from hybridlab.encoders.preprocessing import Preprocessing
+from hybridlab.encoders.checkpoints import load_into
+from hybridlab.encoders.clip import (
+    TINY,
+    ClipEncoder,
+    build_from_folder,
+    build_tiny_clip,
+    said_already,
+)
+from hybridlab.encoders.clip_preprocessing import from_open_clip, of_tag
+from hybridlab.encoders.clip_tokenizer import build_tokenizer
+from hybridlab.encoders.hub import missing, reachable
+from hybridlab.encoders.patch_tokens import fixed_size
+from hybridlab.encoders.preprocessing import Preprocessing, require_fitting
 
-CONNECT_TIMEOUT = 3.0  # seconds; the hub's own client retries for more than a minute
-_RESIZE = {"squash": "squash", "shortest": "crop", "longest": "pad"}
+FOLDER = "local-dir:"
 
 
 def build_clip(
@@ -24,90 +32,122 @@ def build_clip(
     pretrained: bool = True,
     weights_path: str | Path | None = None,
     preprocessing: Preprocessing | None = None,
+    seed: int = 0,
 ) -> ClipEncoder:
-    """A CLIP model by name.
+    """A CLIP or SigLIP model by name.
 
     Args:
-        name: "tiny", the offline default; or "MODEL:TAG" of open_clip, such as
-            "ViT-B-32:laion2b_s34b_b79k"; without a tag where `weights_path` or
-            `pretrained=False` is given.
+        name: "tiny", the offline default; "MODEL:TAG" of open_clip, such as
+            "ViT-B-32:laion2b_s34b_b79k", "RN50:openai" or "ViT-B-16-SigLIP2:webli", without a tag
+            where `weights_path` or `pretrained=False` is given; or "local-dir:FOLDER", a folder
+            with `open_clip_config.json`, weights and tokenizer, as hubs keep models.
         pretrained: False gives random weights, on purpose only.
         weights_path: a local checkpoint in place of a tag.
         preprocessing: needed with `weights_path`: a file does not say what it was trained with,
             and open_clip would silently take OpenAI's mean and std (TRAPS 12).
+        seed: of random weights. The global generator is not touched.
 
     Raises:
-        ValueError: unknown model or tag (known ones are listed), a tag that is missing, or a local
-            file without preprocessing.
-        MissingWeightsError: the weights are neither on this machine nor to be fetched.
+        ValueError: unknown model or tag (known ones are listed), a tag that is missing, a local
+            file without preprocessing, preprocessing for another image size than the model's, or
+            a checkpoint of another architecture.
+        MissingWeightsError: weights or tokenizer are neither on this machine nor to be fetched.
+        ImportError: the tokenizer needs a package that is not installed.
     """
     if name == TINY:
-        if weights_path is not None:
-            raise ValueError("the tiny CLIP has its own weights; leave weights_path out")
-        return build_tiny_clip(pretrained=pretrained)
+        if weights_path is not None or preprocessing is not None:
+            raise ValueError(
+                "the tiny CLIP has its own weights and preprocessing; leave weights_path and "
+                "preprocessing out"
+            )
+        if pretrained:
+            return build_tiny_clip()
+    if weights_path is not None and not pretrained:
+        raise ValueError("got weights_path together with pretrained=False; give one of the two")
+    with torch.random.fork_rng(devices=[]):  # open_clip initialises from the global generator
+        torch.manual_seed(seed)
+        if name == TINY:
+            return build_tiny_clip(pretrained=False)
+        if name.startswith(FOLDER):
+            encoder = _of_folder(name, pretrained, weights_path, preprocessing)
+        else:
+            encoder = _of_name(name, pretrained, weights_path, preprocessing)
+    require_fitting(encoder.preprocessing, fixed_size(encoder.vision), name)
+    return encoder
+
+
+def _of_folder(
+    name: str,
+    pretrained: bool,
+    weights_path: str | Path | None,
+    preprocessing: Preprocessing | None,
+) -> ClipEncoder:
+    if weights_path is not None:
+        raise ValueError(f"{name} holds its own weights; leave weights_path out")
+    return build_from_folder(
+        Path(name.removeprefix(FOLDER)), name, pretrained=pretrained, preprocessing=preprocessing
+    )
+
+
+def _of_name(
+    name: str,
+    pretrained: bool,
+    weights_path: str | Path | None,
+    preprocessing: Preprocessing | None,
+) -> ClipEncoder:
     import open_clip
 
     model_name, _, tag = name.partition(":")
     if model_name not in open_clip.list_models():
         raise ValueError(_unknown("CLIP model", model_name, [TINY, *open_clip.list_models()]))
-    source: str | None = None
+    file: Path | None = None
     if weights_path is not None:
+        file = Path(weights_path)
         if preprocessing is None:
             raise ValueError(
-                f"{weights_path} does not say how its images were prepared; pass preprocessing= "
+                f"{file} does not say how its images were prepared; pass preprocessing= "
                 "with the size, mean and std it was trained with"
             )
-        if not Path(weights_path).is_file():
-            raise MissingWeightsError(_missing(name, Path(weights_path).name, Path(weights_path)))
-        source = str(weights_path)
+        if not file.is_file():
+            raise MissingWeightsError(_no_weights(name, file.name, file))
     elif pretrained:
-        tags = open_clip.list_pretrained_tags_by_model(model_name)
-        if not tags:
-            raise ValueError(
-                f"open_clip knows no weights of {model_name}; pass weights_path= and "
-                "preprocessing=, or pretrained=False for random ones"
-            )
-        if not tag:
-            raise ValueError(
-                f"{name!r} does not say which weights; name a tag, as in MODEL:TAG; the tags of "
-                f"{model_name} are {', '.join(tags)}"
-            )
-        if tag not in tags:
-            raise ValueError(_unknown(f"tag of {model_name}", tag, tags))
-        source = str(_weights_of(model_name, tag))
-    model = open_clip.create_model(
-        model_name,
-        pretrained=source,
-        force_preprocess_cfg=_given_preprocessing(model_name, tag) if tag else None,
-    )
-    return ClipEncoder(
-        model.eval(),
-        open_clip.get_tokenizer(model_name),
-        preprocessing or _own_preprocessing(model),
-        name,
-    ).eval()
+        _require_tag(name, model_name, tag)
+        file = _weights_of(model_name, tag)
+    recorded: Any = open_clip.get_pretrained_cfg(model_name, tag) if tag else {}
+    with said_already():
+        model = open_clip.create_model(
+            model_name,
+            # open_clip is given a file and not the tag, so it cannot know that weights of OpenAI
+            # and others were trained with another GELU
+            force_quick_gelu=bool(recorded.get("quick_gelu")),
+            force_preprocess_cfg=of_tag(model_name, tag),
+            pretrained_text=False,  # no weights of another text model, fetched without a word
+        ).eval()
+    if file is not None:
+        load_into(model, file, name)
+    tokenizer = build_tokenizer(model_name, later=file is None)
+    if preprocessing is None:
+        told = model.visual.preprocess_cfg
+        preprocessing = from_open_clip(told, told["size"], f"open_clip's record of {name}")
+    return ClipEncoder(model, tokenizer, preprocessing, name).eval()
 
 
-def _given_preprocessing(model_name: str, tag: str) -> dict[str, object] | None:
-    """Mean, std and the like that open_clip records for a tag; lost when it is given a file."""
+def _require_tag(name: str, model_name: str, tag: str) -> None:
     import open_clip
 
-    config = open_clip.get_pretrained_cfg(model_name, tag)
-    known = ("mean", "std", "interpolation", "resize_mode")
-    return {key: config[key] for key in known if config.get(key) is not None} or None
-
-
-def _own_preprocessing(model: nn.Module) -> Preprocessing:
-    visual: Any = model.visual
-    config = visual.preprocess_cfg
-    size = config["size"]
-    return Preprocessing(
-        image_size=int(size if isinstance(size, int) else size[0]),
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-        interpolation=config["interpolation"],
-        resize_mode=_RESIZE[config["resize_mode"]],
-    )
+    tags = open_clip.list_pretrained_tags_by_model(model_name)
+    if not tags:
+        raise ValueError(
+            f"open_clip knows no weights of {model_name}; pass weights_path= and "
+            "preprocessing=, or pretrained=False for random ones"
+        )
+    if not tag:
+        raise ValueError(
+            f"{name!r} does not say which weights; name a tag, as in MODEL:TAG; the tags of "
+            f"{model_name} are {', '.join(tags)}"
+        )
+    if tag not in tags:
+        raise ValueError(_unknown(f"tag of {model_name}", tag, tags))
 
 
 def _weights_of(model_name: str, tag: str) -> Path:
@@ -128,8 +168,8 @@ def _weights_of(model_name: str, tag: str) -> Path:
         if isinstance(found, str):
             return Path(found)
     cache = Path(huggingface_hub.constants.HF_HUB_CACHE)
-    problem = _missing(f"{model_name}:{tag}", f"{repository}/{names[0]}", cache)
-    if not _reachable(huggingface_hub.constants.ENDPOINT):
+    problem = _no_weights(f"{model_name}:{tag}", f"{repository}/{names[0]}", cache)
+    if not reachable():
         raise MissingWeightsError(problem)
     try:
         return Path(open_clip.download_pretrained(config))
@@ -137,27 +177,9 @@ def _weights_of(model_name: str, tag: str) -> Path:
         raise MissingWeightsError(f"{problem} ({error})") from error
 
 
-def _reachable(endpoint: str) -> bool:
-    """Whether the hub answers at all; a proxy, where one is set, is left to the hub's client."""
-    from urllib.request import getproxies
-
-    if getproxies().get("https"):
-        return True
-    parts = urlsplit(endpoint)
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT).close()
-    except OSError:
-        return False
-    return True
-
-
-def _missing(name: str, file: str, place: Path) -> str:
-    return (
-        f"the weights of {name} are not on this machine and cannot be fetched: {file} is not in "
-        f"{place}. Fetch it where there is a network and put it there (or pass weights_path=), or "
-        f"use the offline default {TINY!r}"
-    )
+def _no_weights(name: str, file: str, place: Path) -> str:
+    instead = f" (or pass weights_path=), or use the offline default {TINY!r}"
+    return missing(f"the weights of {name}", file, place, instead)
 
 
 def _unknown(what: str, given: str, known: list[str]) -> str:

@@ -153,6 +153,39 @@ class Preprocessing:
         return torch.nn.functional.pad(pixels, padding) if any(padding) else pixels
 
 
+def require_size(pixels: Tensor, size: tuple[int, int] | None, name: str) -> None:
+    """Refuse images of another size than an encoder reads; None: it reads any.
+
+    Args:
+        pixels: (B, 3, H, W).
+        size: (H, W) in pixels.
+        name: of the encoder, for the message.
+
+    Raises:
+        ValueError: another H or W; both sizes are named.
+    """
+    if size is not None and tuple(pixels.shape[2:]) != size:
+        height, width = pixels.shape[2:]
+        raise ValueError(
+            f"{name} reads images of {size[0]} x {size[1]} pixels, for which it has positions, got "
+            f"{height} x {width}; pass the images through the encoder's `preprocessing`"
+        )
+
+
+def require_fitting(preprocessing: Preprocessing, size: tuple[int, int] | None, name: str) -> None:
+    """Refuse a preprocessing for another image size than an encoder reads; None: it reads any.
+
+    Raises:
+        ValueError: the sizes differ; both are named.
+    """
+    side = preprocessing.image_size
+    if size is not None and size != (side, side):
+        raise ValueError(
+            f"preprocessing makes images of {side} x {side} pixels, but {name} reads {size[0]} x "
+            f"{size[1]}; pass preprocessing with image_size={size[0]}"
+        )
+
+
 def _as_tensor(image: Image.Image | np.ndarray | Tensor) -> Tensor:
     """One image as uint8 (3, H, W)."""
     if isinstance(image, Image.Image):

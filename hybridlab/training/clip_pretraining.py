@@ -21,13 +21,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hybridlab.configs import PretrainConfig
+from hybridlab.contrastive.softmax import clip_loss
+from hybridlab.contrastive.temperature import CLIP_MOST
 from hybridlab.data.captioned import CaptionedPictures
+from hybridlab.data.never import never_drawn
 from hybridlab.data.scenes import stream
 from hybridlab.encoders.clip import ClipEncoder, build_tiny_clip
 from hybridlab.files import atomic_path
 from hybridlab.losses import symmetric_contrastive
 
-MAX_SCALE = 100.0  # as in CLIP: the temperature may not fall below 0.01
 STATE_FILE = "state.safetensors"
 
 
@@ -85,6 +87,13 @@ def new_state(config: PretrainConfig) -> PretrainState:
     return PretrainState(encoder, optimiser, average)
 
 
+def pictures_of(config: PretrainConfig, image_size: int) -> CaptionedPictures:
+    """What a run draws from, at one size."""
+    return CaptionedPictures(
+        image_size, config.seed, config.singles, never=never_drawn(config.never)
+    )
+
+
 def draw_batch(
     step: int, config: PretrainConfig
 ) -> tuple[Tensor, list[str], Tensor, list[str], Tensor]:
@@ -95,7 +104,7 @@ def draw_batch(
         images (B, 3, S, S) uint8; words of the U emoji shown; which (B, U) bool; the B captions;
         same (B, B) bool, pictures that show the same emoji.
     """
-    pictures = CaptionedPictures(size_at(step, config), config.seed, config.singles)
+    pictures = pictures_of(config, size_at(step, config))
     draw = stream(config.seed, 78, step)
     first = step * config.batch_size
     samples = [pictures[index] for index in range(first, first + config.batch_size)]
@@ -137,7 +146,8 @@ def step_loss(
         tokens = F.normalize(features.tokens, dim=-1)
         patch_scores = torch.logsumexp(scale * tokens @ word_emb.T, dim=1)  # (B, U)
         patch_loss = symmetric_contrastive(patch_scores, positives)
-    caption_loss = symmetric_contrastive(scale * features.image_emb @ caption_emb.T, same)
+    _require_finite(global_loss, step, config)
+    caption_loss = clip_loss(features.image_emb, caption_emb, scale, positives=same)
     total = (
         global_loss + config.patch_weight * patch_loss + config.caption_weight * caption_loss
     )
@@ -151,24 +161,29 @@ def step_loss(
     return total, parts
 
 
+def _require_finite(loss: Tensor, step: int, config: PretrainConfig) -> None:
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise FloatingPointError(
+            f"the loss is {value} at step {step}; lower lr (now {config.lr}) and start again: the "
+            "last checkpoint is untouched"
+        )
+
+
 def train_step(state: PretrainState, config: PretrainConfig) -> dict[str, float]:
     """One step of the optimiser and of the moving average."""
     encoder, share = state.encoder.train(), rate_at(state.step, config)
     for group in state.optimiser.param_groups:
         group["lr"] = group["peak"] * share
     loss, parts = step_loss(encoder, state.step, config)
-    if not math.isfinite(parts["loss"]):
-        raise FloatingPointError(
-            f"the loss is {parts['loss']} at step {state.step}; lower lr (now {config.lr}) and "
-            "start again: the last checkpoint is untouched"
-        )
+    _require_finite(loss, state.step, config)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
     state.optimiser.step()
     with torch.no_grad():
         log_scale = encoder.model.get_parameter("logit_scale")
-        log_scale.clamp_(max=math.log(MAX_SCALE))
+        log_scale.clamp_(max=math.log(CLIP_MOST))
         decay = min(config.ema, (1 + state.step) / (10 + state.step))
         for name, value in encoder.state_dict().items():
             if value.dtype.is_floating_point:
@@ -215,7 +230,10 @@ def load_state(config: PretrainConfig, folder: Path) -> PretrainState:
     with safe_open(path, "pt") as file:
         header = file.metadata()
         saved, wanted = json.loads(header["config"]), json.loads(json.dumps(config.to_dict()))
-        changed = [f"{k}: {saved.get(k)} -> {v}" for k, v in wanted.items() if saved.get(k) != v]
+        changed = [
+            f"{k}: {saved.get(k)} -> {wanted.get(k)}" for k in {**wanted, **saved}
+            if saved.get(k) != wanted.get(k)
+        ]
         if changed:
             raise ValueError(
                 f"{path} was trained with other settings ({'; '.join(changed)}); "

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shlex
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +18,8 @@ from tqdm import tqdm
 
 from hybridlab.configs import PretrainConfig
 from hybridlab.data.captioned import catalogue
+from hybridlab.data.labels import HELD_OUT_WORD, label_names
+from hybridlab.data.never import never_drawn
 from hybridlab.data.scenes import SceneDataset
 from hybridlab.data.world import HELD_OUT, WORLD, with_article
 from hybridlab.encoders.clip import TINY_FOLDER, WEIGHTS_FILE, ClipEncoder
@@ -36,7 +40,15 @@ def main_pretrain(folder: Path, config: PretrainConfig, *, install: bool = False
         folder: checkpoints; a killed run resumes from here. The release goes to its `release/`.
         config: the recipe.
         install: also put the release in place of the package's own weights.
+
+    Raises:
+        ValueError: `install` with labels that are never shown; told before any training.
     """
+    if install and config.never:
+        raise ValueError(
+            f"--install with --never ({len(config.never)} labels): the package's own weights have "
+            "seen every label; leave one of the two out"
+        )
     state = load_state(config, folder)
     if state.step:
         print(f"resuming at step {state.step} of {config.steps}")
@@ -68,10 +80,10 @@ def write_release(state: PretrainState, config: PretrainConfig, folder: Path) ->
              if not value.dtype.is_floating_point}
     encoder.model.load_state_dict({**half, **whole})  # measure what is shipped, rounding included
     record = {
-        "command": "hybridlab pretrain-clip",
+        "command": _command(config),
         "config": config.to_dict(),
         "parameters": sum(p.numel() for p in encoder.model.parameters()),
-        "emoji": len(catalogue()),
+        "emoji": len(catalogue()) - len(never_drawn(config.never)),
         "held_out": list(HELD_OUT),
         "seconds": round(state.seconds),
         "device": "cpu",
@@ -94,6 +106,14 @@ def write_release(state: PretrainState, config: PretrainConfig, folder: Path) ->
     write_json(folder / "training.json", record, overwrite=True)
     write_text(folder / "README.md", model_card(json.loads(json.dumps(record))), overwrite=True)
     return folder
+
+
+def _command(config: PretrainConfig) -> str:
+    """The command of a run whose other settings are the usual ones."""
+    if config.never == label_names([HELD_OUT_WORD]):
+        return f"hybridlab pretrain-clip --never {HELD_OUT_WORD}"
+    return shlex.join(["hybridlab", "pretrain-clip", *(["--never"] * bool(config.never)),
+                       *config.never])
 
 
 def zero_shot_figures(encoder: ClipEncoder, scenes: int = TEST_SCENES) -> dict[str, object]:
@@ -120,6 +140,8 @@ def model_card(record: dict) -> str:
     figures, config = record["zero_shot"], record["config"]
     stages = ", then ".join(f"{steps:,} steps at {size} px" for steps, size in config["schedule"])
     pictures = config["batch_size"] * sum(steps for steps, _ in config["schedule"])
+    never = config.get("never", ())
+    trained, singles = 80 - len(never), 100 * config["singles"]
     held_out = ", ".join(record["held_out"])
     rows = "\n".join(
         f"| {label} | {100 * figures[f'{name}_mean_ap']:.1f} "
@@ -140,11 +162,11 @@ AdamW, {record["seconds"] / 60:.0f} minutes on {record["threads"]} CPU threads o
 **Data.** {pictures:,} drawn pictures with captions; no photograph, nothing from the web. The image
 tower starts from ImageNet weights (EfficientNet-Lite0, Apache-2.0), the text tower from nothing.
 {record["emoji"]:,} emoji (Twemoji art, CC BY 4.0) under the names of the Unicode list, the course's
-80 labels also under their own names. {100 * config["singles"]:.0f} % of the pictures show one
+{trained} labels also under their own names. {singles:.0f} % of the pictures show one
 emoji, large, on a plain ground; the rest 1 to 4 emoji on the backgrounds that the course's scenes
 use, tidier than the scenes: larger objects, fuller colours, less noise.
 
-**What it has seen.** Every one of the 80 labels as a single emoji. In composites, all but these
+**What it has seen.** {_seen(never)} In composites, all but these
 {len(record["held_out"])} held-out labels: {held_out}. It has never seen a scene of the course, nor
 which labels go together: composites draw emoji independently.
 
@@ -164,3 +186,13 @@ One training run, one seed; intervals over test scenes are in the comparison of 
 Another run of the same command gives other figures by a point or two: rounding differs with the
 machine, and training amplifies it.
 """
+
+
+def _seen(never: Sequence[str]) -> str:
+    """Which labels it has seen by themselves."""
+    if not never:
+        return "Every one of the 80 labels as a single emoji."
+    return (
+        f"{80 - len(never)} of the 80 labels as a single emoji. Never, neither their emoji nor "
+        f"their names: {', '.join(never)}."
+    )

@@ -1,8 +1,8 @@
-"""Sliders over a plain function, which leave a figure behind for readers without a kernel."""
+"""Sliders and text boxes over a plain function; without a kernel a figure stands in their place."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -21,20 +21,68 @@ def explore(draw: Callable[..., Any], **values: range | Sequence[Any]) -> None:
     Raises:
         ValueError: no slider, or one without values.
     """
-    import ipywidgets as widgets
-    from IPython.display import display
-
     if not values or not all(len(each) for each in values.values()):
         raise ValueError(f"values is {values}; give each argument of draw at least one value")
     sliders = {name: _slider(name, each) for name, each in values.items()}
-    start = draw(**{name: each[0] for name, each in values.items()})
-    picture, described = start._repr_mimebundle_()
-    live = widgets.interactive_output(lambda **now: display(draw(**now)), sliders)
-    box = widgets.VBox([*sliders.values(), live])
-    names = ", ".join(values)
+    start = {name: each[0] for name, each in values.items()}
+    told = f"sliders for {', '.join(values)}: run this cell to use them"
+    _display(draw, start, sliders, told, draw)
+
+
+def explore_text(draw: Callable[..., Any], **texts: str) -> None:
+    """Text boxes for the arguments of `draw`; each begins with its text, Enter draws anew.
+
+    With a kernel the boxes are live, and what `draw` refuses is told under them. Without one the
+    picture for the first texts stands in their place.
+
+    Args:
+        draw: keyword arguments, each a text -> a picture, as `notebook.show` returns it. Once
+            live, a ValueError of it is shown as a message.
+        texts: for each argument the text that its box begins with.
+
+    Raises:
+        ValueError: no box, or an empty first text.
+    """
+    import ipywidgets as widgets
+
+    if not texts or not all(text.strip() for text in texts.values()):
+        raise ValueError(f"texts is {texts}; give each argument of draw a first text")
+    boxes = {
+        name: widgets.Text(text, description=name, continuous_update=False,
+                           layout=widgets.Layout(width="95%"))
+        for name, text in texts.items()
+    }
+    told = f"text boxes for {', '.join(texts)}: run this cell to use them"
+    _display(draw, texts, boxes, told, told_not_raised(draw))
+
+
+def told_not_raised(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """`draw`, but what it refuses becomes a message in the place of the picture: for own words."""
+
+    def attempt(**now: str) -> Any:
+        from IPython.display import Pretty
+
+        try:
+            return draw(**now)
+        except ValueError as error:
+            return Pretty(str(error))
+
+    return attempt
+
+
+def _display(
+    draw: Callable[..., Any], start: Mapping[str, Any], controls: dict[str, Any], told: str,
+    redraw: Callable[..., Any],
+) -> None:
+    """Live controls over a picture, which is also there without a kernel."""
+    import ipywidgets as widgets
+    from IPython.display import display
+
+    picture, described = draw(**start)._repr_mimebundle_()
+    live = widgets.interactive_output(lambda **now: display(redraw(**now)), controls)
     display(
-        {**picture, VIEW: box._repr_mimebundle_()[VIEW],
-         "text/plain": f"sliders for {names}: run this cell to use them"},
+        {**picture, VIEW: widgets.VBox([*controls.values(), live])._repr_mimebundle_()[VIEW],
+         "text/plain": told},
         metadata=described,
         raw=True,
     )

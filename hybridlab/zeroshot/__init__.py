@@ -8,6 +8,10 @@
 | `patches` | scores of patches, their pooling, background texts, heatmaps |
 | `platt` | scale and bias fitted on labelled images: few-shot, no longer zero-shot |
 | `splits` | seen and unseen labels, generalised zero-shot |
+| `sensitivity`, `ensembles` | the spread of a metric over prompts; what choosing the best gains |
+| `audit`, `audit_table`, `proportions` | false positives by context and by co-present label |
+| `within`, `pairs` | are pictures of one thing alike? measured, and asked for by a loss |
+| `captioner`, `coca` | labels scored by log p(caption given the picture) |
 
 `hybridlab.encoders.zero_shot` holds the three functions that the pipeline itself needs.
 """

@@ -15,7 +15,7 @@ from torch import Tensor
 from hybridlab.encoders.preprocessing import RESIZE_MODES
 from hybridlab.zeroshot.checks import positive, require_finite, require_unit, same_width
 
-BACKGROUND_KINDS = ("subtract", "softmax")
+BACKGROUND_KINDS = ("subtract", "softmax", "log-odds")
 
 
 def token_scores(tokens: Tensor, text_emb: Tensor) -> Tensor:
@@ -96,8 +96,10 @@ def against_background(
         scores: (..., L) cosines with the labels.
         background: (..., G) cosines of the same patches with G background texts.
         kind: "subtract": score minus the highest background score. "softmax": the label's share,
-            exp(scale * score) / (that + the sum over the background), in [0, 1].
-        scale: for "softmax" only.
+            exp(scale * score) / (that + the sum over the background), in [0, 1]. "log-odds": the
+            logarithm of share / (1 - share), the same order without the ties that a share has where
+            rounding makes it 1 (TRAPS 9).
+        scale: for "softmax" and "log-odds" only.
 
     Shape:
         -> (..., L)
@@ -121,7 +123,8 @@ def against_background(
     # the softmax of one label against G texts, as a sigmoid of what it has over their log-sum
     strength = positive(scale, "scale")
     rest = torch.logsumexp(strength * background, dim=-1, keepdim=True)
-    return torch.sigmoid(strength * scores - rest)
+    odds = strength * scores - rest
+    return odds if kind == "log-odds" else torch.sigmoid(odds)
 
 
 def heatmap(

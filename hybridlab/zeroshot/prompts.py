@@ -122,6 +122,26 @@ def in_sentence(label: str) -> str:
     return with_article(lower).removesuffix(lower) + label
 
 
+def misspelled(label: str) -> str:
+    """A label with two neighbouring letters of its longest word swapped: "tractor" -> "trcator".
+
+    A control: an encoder that reads words, not letters, should lose by it. The swap is the one
+    nearest the word's middle that changes it, so a label is always misspelt alike.
+
+    Raises:
+        ValueError: no two neighbouring letters differ, as in "a" or "aa".
+    """
+    words = label.split(" ")
+    at = max(range(len(words)), key=lambda place: len(words[place]))
+    word = words[at]
+    swaps = [left for left in range(len(word) - 1) if word[left] != word[left + 1]]
+    if not swaps:
+        raise ValueError(f"label {label!r} has no two neighbouring letters to swap; leave it out")
+    left = min(swaps, key=lambda place: abs(place + 1 - len(word) / 2))
+    words[at] = word[:left] + word[left + 1] + word[left] + word[left + 2 :]
+    return " ".join(words)
+
+
 def normal_form(text: str) -> str:
     """What a text has in common with all that read alike: case, spaces, underscores, unicode form.
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hybridlab.evaluation.inputs import check_targets
+from hybridlab.evaluation.inputs import as_array, check_targets
+from hybridlab.evaluation.thresholds import best_f1_threshold
 from hybridlab.evaluation.top_k import top_k_decisions
 from hybridlab.zeroshot.checks import positive, require_finite, require_unit, same_width
 
@@ -101,6 +102,24 @@ def above(scores: Tensor, threshold: float | Tensor) -> Tensor:
     if torch.isnan(cut).any():
         raise ValueError("threshold is NaN; give a number")
     return scores >= cut
+
+
+def fixed_threshold(val_scores: Tensor, val_targets: Tensor) -> float:
+    """The one score from which up every label gets a yes, where OF1 on validation images is best.
+
+    One number learnt from labels. Cosines of CLIP differ in the second decimal, so a threshold
+    taken from another model or another rule of scoring means nothing. Decide on other images than
+    those that chose it: `above(scores, fixed_threshold(val_scores, val_targets))`.
+
+    Shape:
+        val_scores (N, L), val_targets (N, L) in {1, 0, -1 = not annotated}
+
+    Raises:
+        ValueError: no positive, shapes that differ, or a score that is not finite.
+    """
+    scored = as_array(val_scores)
+    truth = check_targets(val_targets, scored.shape, of="val_scores")
+    return best_f1_threshold(scored.ravel(), truth.ravel())
 
 
 def top_k(scores: Tensor, k: int) -> Tensor:

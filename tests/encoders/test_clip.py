@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import torch
 import torch.nn.functional as F
 
-from hybridlab.encoders.base import MissingWeightsError
 from hybridlab.encoders.clip import build_tiny_clip
-from hybridlab.encoders.clip_hub import build_clip
-from hybridlab.encoders.preprocessing import Preprocessing
+from hybridlab.encoders.clip_preprocessing import of_tag
 from hybridlab.encoders.zero_shot import global_scores, label_embeddings, patch_scores
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    torch.manual_seed(0)
-    return build_tiny_clip(pretrained=False).eval()
-
-
-@pytest.fixture(scope="module")
-def vit():
-    torch.manual_seed(0)
-    return build_clip("ViT-B-32", pretrained=False)
 
 
 def pixels(size: int, batch: int = 2) -> torch.Tensor:
@@ -32,8 +16,8 @@ def pixels(size: int, batch: int = 2) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_the_embedding_is_open_clips_own(tiny, vit):
-    for clip, size in ((tiny, 128), (tiny, 96), (vit, 224)):
+def test_the_embedding_is_open_clips_own(tiny, vit, siglip, resnet):
+    for clip, size in ((tiny, 128), (tiny, 96), (vit, 224), (siglip, 64), (resnet, 64)):
         features = clip.encode_image(pixels(size))
         own = clip.model.encode_image(pixels(size), normalize=True)
         assert torch.allclose(features.image_emb, own, atol=1e-6)
@@ -56,8 +40,55 @@ def test_texts_are_unit_vectors_and_equal_open_clips(tiny):
     own = tiny.model.encode_text(tiny.tokenizer(texts), normalize=True)
     assert torch.equal(ours, own) and ours.shape == (2, tiny.dim)
     assert torch.allclose(ours.norm(dim=-1), torch.ones(2), atol=1e-5)
-    with pytest.raises(ValueError, match="no texts"):
-        tiny.encode_text([])
+    assert torch.allclose(ours, tiny.encode_text(tuple(texts)), atol=1e-6)
+
+
+def test_what_is_no_list_of_texts_is_refused(tiny, siglip):
+    for clip in (tiny, siglip):
+        with pytest.raises(ValueError, match="no texts"):
+            clip.encode_text([])
+        with pytest.raises(TypeError, match=r"'a cow'; expected a list of texts"):
+            clip.encode_text("a cow")  # a letter each
+        with pytest.raises(TypeError, match="expected a list of texts"):
+            clip.encode_text(["a cow", 3])
+
+
+def test_the_width_and_the_numbers_of_the_loss(tiny, vit, siglip, resnet):
+    assert [clip.dim for clip in (tiny, vit, siglip, resnet)] == [256, 512, 48, 24]
+    for clip in (tiny, vit, resnet):
+        assert clip.logit_bias is None
+    assert float(siglip.logit_bias.detach()) == -10
+    assert float(vit.logit_scale.detach()) == pytest.approx(1 / 0.07, rel=1e-5)
+
+
+@torch.no_grad()
+def test_siglips_scale_and_bias_give_open_clips_logits(siglip):
+    words = torch.randint(0, 40, (3, 12), generator=torch.Generator().manual_seed(0))
+    expected, _ = siglip.model.get_logits(pixels(64), words)
+    text_emb = siglip.model.encode_text(words, normalize=True)
+    cosines = siglip.encode_image(pixels(64)).image_emb @ text_emb.T
+    got = siglip.logit_scale * cosines + siglip.logit_bias
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_images_of_another_size_are_refused_where_positions_fix_it(tiny, vit, siglip, resnet):
+    for clip, size in ((vit, 224), (siglip, 64), (resnet, 64)):
+        for height, width in ((size + 32, size + 32), (size // 2, size * 2), (size, size + 1)):
+            says = rf"reads images of {size} x {size} pixels.*got {height} x {width}"
+            with pytest.raises(ValueError, match=says):
+                clip.encode_image(torch.zeros(1, 3, height, width))
+        assert clip.encode_image(torch.zeros(0, 3, size, size)).image_emb.shape == (0, clip.dim)
+    features = tiny.encode_image(torch.zeros(1, 3, 64, 192))  # convolutions take any
+    assert features.grid == (2, 6) and features.tokens.shape == (1, 12, 256)
+
+
+def test_what_is_no_batch_of_pixels_is_refused(tiny, vit):
+    for clip in (tiny, vit):
+        with pytest.raises(TypeError, match="preprocessing"):
+            clip.encode_image(torch.zeros(1, 3, 224, 224, dtype=torch.uint8))
+        with pytest.raises(ValueError, match=r"\(B, 3, H, W\), got \(3, 224, 224\)"):
+            clip.encode_image(torch.zeros(3, 224, 224))
 
 
 def test_preprocessing_is_the_models_own(tiny, vit):
@@ -65,6 +96,10 @@ def test_preprocessing_is_the_models_own(tiny, vit):
     assert vit.preprocessing.image_size == 224
     assert vit.preprocessing.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073))
     assert vit.preprocessing.resize_mode == "crop"
+    # random weights of SigLIP too take SigLIP's
+    for name in ("ViT-B-16-SigLIP", "ViT-B-32-SigLIP2-256"):
+        told = of_tag(name, "")
+        assert told["mean"] == told["std"] == (0.5, 0.5, 0.5) and told["resize_mode"] == "squash"
 
 
 def test_open_clip_preprocesses_the_tiny_model_as_we_do(tiny):
@@ -124,52 +159,6 @@ def test_scores_are_cosines_of_the_whole_and_of_the_best_patch(tiny):
 def test_prompts_that_cannot_work_are_named(tiny, labels, prompts, words):
     with pytest.raises(ValueError, match=words):
         label_embeddings(tiny, labels, prompts)
-
-
-def test_weights_that_cannot_be_had_are_named_quickly(monkeypatch, tmp_path):
-    """Never a silent random initialisation; a closed port stands for "no network"."""
-    import huggingface_hub
-
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    started = time.perf_counter()
-    with pytest.raises(MissingWeightsError, match="ViT-B-32:laion2b_s34b_b79k") as caught:
-        build_clip("ViT-B-32:laion2b_s34b_b79k")
-    assert time.perf_counter() - started < 20
-    assert "open_clip_model.safetensors" in str(caught.value) and "'tiny'" in str(caught.value)
-    with pytest.raises(MissingWeightsError, match="pretrain-clip"):
-        build_tiny_clip(folder=tmp_path)
-
-
-def test_names_and_files_that_cannot_be_right_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="ViT-B-32"):
-        build_clip("ViT-B-33")
-    with pytest.raises(ValueError, match="laion"):
-        build_clip("ViT-B-32:laion2b")
-    with pytest.raises(ValueError, match=r"name a tag, as in MODEL:TAG; .*openai.*datacomp_xl"):
-        build_clip("ViT-B-32")
-    with pytest.raises(ValueError, match="no weights of coca_base; pass weights_path="):
-        build_clip("coca_base")
-    weights = tmp_path / "mine.safetensors"
-    with pytest.raises(ValueError, match="preprocessing="):
-        build_clip("ViT-B-32", weights_path=weights)
-    with pytest.raises(MissingWeightsError, match=r"mine\.safetensors"):
-        build_clip("ViT-B-32", weights_path=weights, preprocessing=Preprocessing())
-
-
-def test_a_local_checkpoint_keeps_the_preprocessing_it_was_given(tmp_path):
-    from safetensors.torch import save_model
-
-    name = "RN50"
-    random = build_clip(name, pretrained=False)
-    save_model(random.model, tmp_path / "rn50.safetensors")
-    mine = Preprocessing(image_size=224, mean=(0.1, 0.2, 0.3))
-    loaded = build_clip(name, weights_path=tmp_path / "rn50.safetensors", preprocessing=mine)
-    assert loaded.preprocessing == mine and loaded.weights_hash() == random.weights_hash()
-    with pytest.raises(NotImplementedError, match="patch tokens"):
-        loaded.encode_image(pixels(224))
 
 
 def test_random_weights_that_were_asked_for_raise_no_warning(caplog):

@@ -10,6 +10,7 @@ import torch
 
 from hybridlab.configs import PretrainConfig
 from hybridlab.data.captioned import CaptionedPictures
+from hybridlab.data.world import HELD_OUT
 from hybridlab.training.clip_pretraining import (
     STATE_FILE,
     draw_batch,
@@ -60,6 +61,62 @@ def test_other_settings_are_refused_with_the_difference(tmp_path):
     with pytest.raises(ValueError, match=r"lr: 0\.002 -> 0\.1"):
         load_state(replace(TINY, lr=0.1), tmp_path)
     assert (tmp_path / STATE_FILE).read_bytes() == before
+
+
+def test_labels_that_are_never_shown_make_another_run(tmp_path):
+    from dataclasses import replace
+
+    without = replace(TINY, never=("crab", "held-out"))
+    assert len(without.never) == 16 and without.never == replace(TINY, never=HELD_OUT).never
+    assert "never" not in TINY.to_dict() and without.to_dict()["never"] == without.never
+    with pytest.raises(ValueError, match="never names 'crap'"):
+        replace(TINY, never=("crap",))
+    for first, second in ((TINY, without), (without, TINY)):
+        folder = tmp_path / str(len(first.never))
+        next(pretrain(first, folder))
+        with pytest.raises(ValueError, match="never: "):
+            load_state(second, folder)
+
+
+def test_a_batch_without_some_labels_never_names_them():
+    from dataclasses import replace
+
+    config = replace(TINY, batch_size=64, never=("held-out",), singles=1.0)
+    said = {text for step in range(4) for batch in [draw_batch(step, config)]
+            for text in (*batch[1], *batch[3])}
+    plain = {text for step in range(4) for batch in [draw_batch(step, replace(config, never=()))]
+             for text in (*batch[1], *batch[3])}
+    assert not [text for text in said for name in HELD_OUT if name in text]
+    assert [text for text in plain for name in HELD_OUT if name in text]
+
+
+def test_the_loss_on_captions_is_that_of_the_lesson():
+    """As it was before it went by its name in `contrastive`: the shipped weights were made so."""
+    from hybridlab.losses import symmetric_contrastive
+    from hybridlab.training.clip_pretraining import _normalised, new_state
+
+    encoder = new_state(TINY).encoder.eval()
+    images, words, positives, captions, same = draw_batch(0, TINY)
+    with torch.no_grad():
+        total, parts = step_loss(encoder, 0, TINY)
+        image_emb = encoder.encode_image(_normalised(images, encoder)).image_emb
+        word_emb, text_emb = (encoder.encode_text(each) for each in (words, captions))
+        scale = encoder.logit_scale
+        by_words = symmetric_contrastive(scale * image_emb @ word_emb.T, positives)
+        by_captions = symmetric_contrastive(scale * image_emb @ text_emb.T, same)
+    assert parts["caption"] == pytest.approx(float(by_captions), abs=1e-5)
+    assert parts["global"] == pytest.approx(float(by_words), abs=1e-5)
+    expected = by_words + 0.5 * torch.tensor(parts["patch"]) + 0.5 * by_captions
+    assert float(total) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    state = load_state(TINY, tmp_path)
+    with torch.no_grad():
+        state.encoder.model.get_parameter("logit_scale").fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match=r"the loss is nan at step 0; lower lr"):
+        list(pretrain(TINY, tmp_path, state=state))
+    assert not (tmp_path / STATE_FILE).exists()
 
 
 def test_a_batch_says_what_its_pictures_show():

@@ -79,6 +79,13 @@ def test_background_texts_take_from_what_they_explain():
                 assert float(less[b, p, at]) == pytest.approx(s - g.max(), abs=1e-6)
                 expected = np.exp(5 * s) / (np.exp(5 * s) + np.exp(5 * g).sum())
                 assert float(share[b, p, at]) == pytest.approx(expected, abs=1e-5)
+    odds = P.against_background(SCORES, back, "log-odds", 5.0)
+    assert torch.allclose(odds, torch.logit(share), atol=1e-4)
+    # shares tie where they round to 1; their log-odds do not
+    sure = torch.tensor([[0.9, 1.0]])
+    none = torch.zeros(1, 1)
+    assert len(P.against_background(sure, none, "softmax").unique()) == 1
+    assert len(P.against_background(sure, none, "log-odds").unique()) == 2
     # a whole picture is scored in the same way
     assert P.against_background(SCORES[:, 0], back[:, 0]).shape == (2, 3)
 

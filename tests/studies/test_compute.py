@@ -1,0 +1,81 @@
+"""The study of compute: trained once a method and seed, measured at every budget."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from hybridlab.pretraining import learn
+from hybridlab.pretraining.learn import Learner
+from hybridlab.studies import compute
+from hybridlab.studies.compute import COMPARED, RECIPE, STUDY, price, run, variant
+
+SMALL = {
+    **RECIPE, "budgets": [1e-6, 2e-6], "budget": 2e-6, "batch_size": 2, "emoji": 90, "test": 6,
+    "test_size": 64, "reference_pictures": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.mark.parametrize("method", ["clip", "prefix"])
+def test_every_method_is_trained_once_and_asked_at_every_budget(method, store, monkeypatch):
+    config = {**SMALL, "method": method}
+    most = run(config, 0, store)
+    monkeypatch.setattr(compute, "_train", None)  # would fail if called
+    least = run({**config, "budget": 1e-6}, 0, store)
+    assert most.scores.shape == least.scores.shape == (6, 80)
+    assert not np.array_equal(most.scores, least.scores)
+    assert np.array_equal(most.targets, least.targets)
+    assert least.extra["steps"] <= most.extra["steps"] / 2
+    assert most.extra["pflop"] <= 2e-6 and most.extra["images"] == 2 * most.extra["steps"]
+    assert most.extra["images_per_second"] > 0 and most.parameters > 3_000_000
+    assert (most.decisions.sum(axis=1) == 3).all()
+    json.dumps(most.extra)
+
+
+def test_a_budget_s_scores_are_those_of_a_run_that_ends_there(store, tmp_path):
+    config = {**SMALL, "method": "bow"}
+    shared = run({**config, "budget": 1e-6}, 0, store)
+    alone = run({**config, "budget": 1e-6, "budgets": [1e-6]}, 0, tmp_path)
+    assert np.array_equal(shared.scores, alone.scores)
+    other = run({**config, "budget": 1e-6, "budgets": [1e-6]}, 1, tmp_path)
+    assert not np.array_equal(other.scores, alone.scores)
+
+
+def test_a_prior_is_one_number_a_label(store):
+    config = {**SMALL, "method": "prefix"}
+    plain, less = (run({**config, "prior": prior}, 0, store) for prior in (False, True))
+    taken = plain.scores - less.scores
+    assert np.allclose(taken, taken[:1], atol=1e-5) and np.ptp(taken[0]) > 0
+
+
+def test_a_cheap_head_pays_for_more_steps():
+    steps = {name: price({**SMALL, "method": name})[1][-1] for name in ("clip", "bow")}
+    assert steps["bow"] > steps["clip"] > 1
+
+
+def test_mistakes_are_named(store):
+    with pytest.raises(ValueError, match=r"budget is 5; choose one of \[1e-06, 2e-06\]"):
+        run({**SMALL, "budget": 5}, 0, store)
+    with pytest.raises(ValueError, match="wings"):
+        run({**SMALL, "wings": 2}, 0, store)
+    with pytest.raises(ValueError, match="no method 'magic'"):
+        run({**SMALL, "method": "magic"}, 0, store)
+
+
+def test_the_study_is_whole():
+    assert STUDY.reference == variant("clip", 6.4) == "clip, 6.4 PFLOP"
+    asked = [STUDY.config(name) for name in STUDY.variants]
+    assert {(each["method"], each["budget"]) for each in asked if not each["prior"]} == {
+        (method, budget) for method in COMPARED for budget in RECIPE["budgets"]
+    }
+    # methods first: workers that start together train different methods
+    assert [each["method"] for each in asked[:4]] == list(COMPARED)
+    assert set(STUDY.hypotheses) <= set(STUDY.variants)
+    assert learn.Learner is Learner
