@@ -19,9 +19,9 @@ from contextlib import suppress
 
 # What learners import besides numpy and torch; loaded when it is first asked for.
 KNOWN = {
-    "sklearn": "sklearn.metrics", "scipy": "scipy", "torchmetrics": "torchmetrics.functional",
+    "sklearn": "sklearn.metrics", "scipy": "scipy.stats", "torchmetrics": "torchmetrics.functional",
     "torchvision": "torchvision", "timm": "timm.loss", "pandas": "pandas",
-    "hybridlab": "hybridlab",
+    "hybridlab": "hybridlab", "torch.optim": "torch._dynamo",
 }
 BROKEN = 70  # exit status of a child that could not go on: its code spoilt what Python needs
 

@@ -270,7 +270,10 @@ def _explained(type: str, message: str) -> str:
 
 
 def _imports(texts: Sequence[str]) -> list[str]:
-    """The top-level packages that code imports."""
+    """The top-level packages that code imports, and "torch.optim" where it is used.
+
+    An optimiser's first step loads torch's compiler, which takes seconds.
+    """
     found = set()
     for text in texts:
         try:
@@ -282,4 +285,9 @@ def _imports(texts: Sequence[str]) -> list[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.split(".")[0])
+            names = {alias.name for alias in getattr(node, "names", ()) if hasattr(alias, "name")}
+            if getattr(node, "attr", "") == "optim" or names & {"optim", "torch.optim"} or (
+                getattr(node, "module", "") == "torch.optim"
+            ):
+                found.add("torch.optim")
     return sorted(found)

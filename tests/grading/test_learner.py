@@ -15,7 +15,14 @@ import torch
 
 from hybridlab.grading import launch, sandbox
 from hybridlab.grading.launch import Limits
-from hybridlab.grading.learner import Crashed, Learner, NotAttempted, Source, TookTooLong
+from hybridlab.grading.learner import (
+    Crashed,
+    Learner,
+    NotAttempted,
+    Source,
+    TookTooLong,
+    _imports,
+)
 from hybridlab.grading.values import Other
 from tests.grading.helpers import QUICK, call, source
 
@@ -365,3 +372,15 @@ def test_forged_answers_of_another_form_are_a_crash_and_no_error_of_the_grader(m
     """
     with pytest.raises(Crashed, match="disturbed the line"):
         call(body, torch.ones(2, requires_grad=True), gradients=True)
+
+
+@pytest.mark.parametrize("code", [
+    "import torch\ntorch.optim.Adam([])", "from torch import optim", "import torch.optim as o",
+    "from torch.optim import SGD",
+])
+def test_a_use_of_optimisers_is_seen_beforehand_because_they_load_slowly(code):
+    assert _imports([code]) == ["torch", "torch.optim"]
+    assert "torch.optim" in launch.KNOWN
+    assert _imports(["import torch\nglobal x", "from scipy import stats", "def ("]) == [
+        "scipy", "torch"
+    ]

@@ -7,8 +7,6 @@ import json
 import numpy as np
 import pytest
 
-from hybridlab.pretraining import learn
-from hybridlab.pretraining.learn import Learner
 from hybridlab.studies import compute
 from hybridlab.studies.compute import COMPARED, RECIPE, STUDY, price, run, variant
 
@@ -78,4 +76,3 @@ def test_the_study_is_whole():
     # methods first: workers that start together train different methods
     assert [each["method"] for each in asked[:4]] == list(COMPARED)
     assert set(STUDY.hypotheses) <= set(STUDY.variants)
-    assert learn.Learner is Learner

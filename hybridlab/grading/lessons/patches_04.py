@@ -61,9 +61,9 @@ def check_patch_scores(trial: Trial) -> None:
         trial.equal(
             trial.call("patch_scores", tensor(tokens), tensor(texts), 0.001),
             _right(tokens, texts, 0.001), "the scores at temperature 0.001",
-            [Mistake("exp(cosine / temperature) is exp(900) here, more than a float32 holds. "
-                     "torch.softmax takes the maximum off first.",
-                     np.full((len(tokens), len(texts)), nan))],
+            [Mistake("exp(cosine / temperature) is exp(900) where the cosine is 0.9, more than a "
+                     "float32 holds. torch.softmax takes the maximum off first.",
+                     _overflown(tokens, texts, 0.001))],
         )
         (tokens, texts, at), right, mistakes = telling(
             lambda: _with_zeros(rng), lambda drawn: (_right(*drawn), _zeros_wrongly(*drawn))
@@ -207,6 +207,14 @@ def _best_wrongly(tokens: Array, texts: Array) -> list[Mistake]:
         Mistake("All labels share one patch in your answer; each has a best patch of its own.",
                 cosines[np.arange(len(tokens)), cosines.max(axis=2).argmax(axis=1)]),
     ]
+
+
+def _overflown(tokens: Array, texts: Array, temperature: float) -> Array:
+    """NaN where the largest power is no float32, or all of them are 0."""
+    cosines = _cosines(tokens, texts)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        powers = np.exp((cosines / temperature).astype(np.float32))
+        return (powers * cosines).sum(axis=1) / powers.sum(axis=1)
 
 
 def _zeros_wrongly(tokens: Array, texts: Array, at: float) -> list[Mistake]:

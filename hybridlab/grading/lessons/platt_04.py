@@ -42,7 +42,7 @@ def check_platt(trial: Trial) -> None:
         order = trial.rng.permutation(len(drawn[0]))
         _judge(trial, (drawn[0][order], drawn[1][order]), "the same in another order")
         _judge(trial, (100 * drawn[0] - 20, drawn[1]), "logits, 100 times the cosines - 20",
-               hint="The fit must not depend on the unit of the scores.")
+               mistakes=(), hint="The fit must not depend on the unit of the scores.")
         _judge(trial, (drawn[0] - drawn[0].mean(), drawn[1]), "the cosines less their mean")
     with trial.part("many labels, some entries not annotated"):
         drawn, mistakes = _telling(partial(_labels, trial.rng))

@@ -58,9 +58,9 @@ def check_rank_fusion(trial: Trial) -> None:
                     f"the {k} best of scores near -300",
                     hint=f"{_AGAIN} What is used up is marked by a mask or -np.inf, not by a "
                     "number.")
-        close = 0.25 + scores / 2**12  # still exact in float32
+        close = 2.0**-6 + scores / 2**16  # still exact in float32
         trial.equal(trial.call("rank_fusion", close, k), right,
-                    f"the {k} best of scores that differ by 0.0000001",
+                    f"the {k} best of scores that differ in the sixth decimal",
                     hint="Scores that differ a little are different scores: do not round them.")
     with trial.part("equal scores"):
         rng = trial.rng

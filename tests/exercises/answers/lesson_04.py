@@ -804,6 +804,24 @@ def platt(scores, targets):
     return [slope / spread, offset - slope * middle / spread]
 
 
+# %% Right 4.4: Adam
+def platt(scores, targets):
+    seen = targets >= 0
+    s, y = torch.from_numpy(scores[seen]), torch.from_numpy(targets[seen]).double()
+    middle, spread = s.mean(), s.std()
+    w = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    solver = torch.optim.Adam([w], lr=0.1)
+    for _ in range(600):
+        solver.zero_grad()
+        logits = w[0] * (s - middle) / spread + w[1]
+        F.binary_cross_entropy_with_logits(logits, y).backward()
+        solver.step()
+    a = w[0].detach() / spread
+    if a <= 0:
+        raise ValueError("a is not above 0")
+    return torch.stack([a, w[1].detach() - a * middle])
+
+
 # %% Right 4.4: autograd, with momentum, in float32
 def platt(scores, targets):
     seen = torch.from_numpy(targets >= 0)
