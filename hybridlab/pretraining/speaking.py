@@ -24,7 +24,7 @@ def greedy_captions(
         most: words at most; None: what the vocabulary's context has room for.
 
     Returns:
-        B captions; one that did not come to its end is cut after `most` words.
+        B captions of one word or more; one that did not come to its end is cut after `most` words.
 
     Raises:
         ValueError: most is below 1, or more than the context has room for.
@@ -37,10 +37,11 @@ def greedy_captions(
     tokens = torch.full((len(memory), 1), START, device=memory.device)
     padding = torch.full_like(tokens, PAD)
     ended = torch.zeros(len(memory), dtype=torch.bool, device=memory.device)
-    for _ in range(most):
+    for place in range(most):
         # `logits` looks at all tokens but the last, so a place is left there for the next one
         logits = decoder.logits(memory, torch.cat([tokens, padding], dim=1))[:, -1]
-        logits[:, [PAD, START, UNKNOWN]] = -torch.inf  # never the next word of a caption
+        never = [PAD, START, UNKNOWN] if place else [PAD, START, UNKNOWN, END]
+        logits[:, never] = -torch.inf  # and a caption has a word
         following = logits.argmax(dim=1).masked_fill(ended, END)
         ended |= following == END
         tokens = torch.cat([tokens, following[:, None]], dim=1)

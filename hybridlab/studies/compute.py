@@ -44,7 +44,7 @@ BUDGETS = (0.8, 1.6, 3.2, 6.4)  # PFLOP; the largest gives CLIP some 370 steps
 # Pictures are drawn at 64 px, to be cheap. Scenes are drawn at 128, as their objects are smaller
 # shares of them: on validation scenes all that had learnt anything scored best there (of 64, 96 and
 # 128). The rates are one choice for all methods, that which suited CLIP best in short trials of
-# three; the bag of words would have liked twice as much.
+# three; the bag of words would have liked twice as much, and captioners were still at chance.
 RECIPE: dict[str, Any] = {
     "method": "clip", "budget": BUDGETS[-1], "prior": False,
     "budgets": BUDGETS, "batch_size": 64, "image_size": 64, "emoji": None,
@@ -186,7 +186,7 @@ STUDY = Study(
     reference=variant("clip", BUDGETS[-1]),
     seeds=range(5),
     metrics=("mean_ap", "cf1@3"),
-    # Written before the first run, from figure 2 of the CLIP paper (arXiv 2103.00020): there a bag
+    # Written before any trial, from figure 2 of the CLIP paper (arXiv 2103.00020): there a bag
     # of words learns three times as fast as a captioner, and CLIP four times as fast as the bag.
     hypotheses={
         "clip, 3.2 PFLOP": "Worse than with twice the compute: nothing is learnt out yet.",
