@@ -9,12 +9,5 @@ RECORDED: dict[int, tuple[str, ...]] = {
         "hybridlab.studies.losses", "hybridlab.studies.losses_rare",
         "hybridlab.studies.losses_balanced",
     ),
-    3: ("hybridlab.studies.contrast", "hybridlab.studies.compute"),
-    4: (
-        "hybridlab.studies.prompts",
-        "hybridlab.studies.within", "hybridlab.studies.within_pictures",
-        "hybridlab.studies.styles", "hybridlab.studies.unseen", "hybridlab.studies.unseen_others",
-        "hybridlab.studies.together", "hybridlab.studies.together_others",
-    ),
     8: ("hybridlab.studies.parts",),
 }

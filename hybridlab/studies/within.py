@@ -194,7 +194,7 @@ def within_study(name: str, question: str, measure: str, hypotheses: Mapping[str
             "30 steps, weight 3": {"weight": 3.0},
         },
         reference="30 steps without the term",
-        seeds=range(3),
+        seeds=range(5),
         metrics=("mean_ap", "of1"),
         hypotheses=hypotheses,
     )
