@@ -106,6 +106,7 @@ def _tables(
         figure.colorbar(axes.images[0], ax=axes, shrink=0.6)
     if len(lows) == 1:
         figure.colorbar(picture, ax=list(row), label=bar, shrink=0.6)
+    figure.get_layout_engine().set(h_pad=0.12)  # type: ignore[union-attr, call-arg]
     figure.suptitle(title, fontsize=12, color=INK)
     return figure
 
@@ -115,8 +116,8 @@ def _thumbnails(axes: Axes, images: Sequence[ArrayLike]) -> None:
         pixels = np.asarray(image)
         box = OffsetImage(pixels, zoom=17 / max(pixels.shape[:2]))
         axes.add_artist(
-            AnnotationBbox(box, (0, row), xybox=(-15, 0), xycoords="data",
-                           boxcoords="offset points", frameon=False)
+            AnnotationBbox(box, (0, row), xybox=(-13, 0), xycoords=("axes fraction", "data"),
+                           boxcoords="offset points", frameon=False, annotation_clip=False)
         )
 
 

@@ -12,6 +12,7 @@
 | `audit`, `audit_table`, `proportions` | false positives by context and by co-present label |
 | `within`, `pairs` | are pictures of one thing alike? measured, and asked for by a loss |
 | `captioner`, `coca` | labels scored by log p(caption given the picture) |
+| `alignment`, `kernels` | do a tower's pictures and another's texts share a space? |
 
 `hybridlab.encoders.zero_shot` holds the three functions that the pipeline itself needs.
 """
