@@ -11,7 +11,9 @@
 | `bow` | baseline 1: which words are in the caption? |
 | `prefix` | baseline 2, decoder only: the picture as the first token |
 | `cross` | baseline 2, encoder-decoder: the words look at the picture's grid |
-| `likelihood` | a captioner's loss, and log p of captions |
+| `captioner` | what both captioners share: how they learn, and how they judge captions |
+| `speaking` | the caption that a captioner would write |
+| `likelihood` | the loss of the next word, and log p of tokens |
 | `methods` | a method by its name: trunk and head, trained and asked in one way |
 | `learn` | the loop; a shorter run is the beginning of a longer one |
 | `budget` | what a training step costs, and how many a budget pays for |

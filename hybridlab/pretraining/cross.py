@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
 from hybridlab.encoders.base import EncoderOutput
-from hybridlab.pretraining.likelihood import caption_log_probs, next_word_loss
-from hybridlab.pretraining.pairs import Pairs
+from hybridlab.pretraining.captioner import Captioner
 from hybridlab.pretraining.positions import grid_positions
 from hybridlab.pretraining.text import (
     TextSize,
@@ -20,7 +17,7 @@ from hybridlab.pretraining.text import (
 from hybridlab.pretraining.words import WordVocabulary
 
 
-class CrossCaptioner(nn.Module):
+class CrossCaptioner(Captioner):
     """Head of `cross`: the trunk's grid, a small encoder over it, a causal decoder over words.
 
     Args:
@@ -72,17 +69,3 @@ class CrossCaptioner(nn.Module):
         mask = causal_mask(words.shape[1], words.device)
         states = self.decoder(words, memory, tgt_mask=mask, tgt_is_causal=True)
         return states @ self.embed.words.weight.T
-
-    def loss(self, seen: EncoderOutput, pairs: Pairs) -> Tensor:
-        """Cross-entropy of the next word, mean over all words of the batch."""
-        tokens = self.vocabulary.encode(pairs.captions).to(seen.pooled.device)
-        return next_word_loss(self.logits(self.read(seen), tokens), tokens)
-
-    def log_probs(self, seen: EncoderOutput, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Sums of log p (B, L), and (L,) how many tokens each has."""
-        return caption_log_probs(self, seen, captions)
-
-    def caption_scores(self, seen: EncoderOutput, captions: Sequence[str]) -> Tensor:
-        """Mean log p of the tokens of each caption, the end among them: (B, L), below 0."""
-        sums, counts = self.log_probs(seen, captions)
-        return sums / counts

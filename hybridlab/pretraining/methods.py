@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hybridlab.encoders.base import EncoderOutput
 from hybridlab.encoders.cnn import CNNEncoder
 from hybridlab.pretraining.bow import BagOfWords
+from hybridlab.pretraining.captioner import Captioner
 from hybridlab.pretraining.cross import CrossCaptioner
 from hybridlab.pretraining.dual import DualEncoder
 from hybridlab.pretraining.likelihood import token_counts
@@ -122,7 +123,7 @@ class Method(nn.Module):
             TypeError: the method is no captioner.
         """
         head = self.head
-        if not isinstance(head, PrefixCaptioner | CrossCaptioner):
+        if not isinstance(head, Captioner):
             raise TypeError(f"{self.name!r} is no captioner; 'prefix' and 'cross' give log p")
         counts = token_counts(head.vocabulary.encode(captions))
         sums = self._by_chunk(

@@ -6,19 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from hybridlab.encoders.base import EncoderOutput
-from hybridlab.pretraining.likelihood import caption_log_probs, next_word_loss
-from hybridlab.pretraining.pairs import Pairs
+from hybridlab.pretraining.captioner import Captioner
 from hybridlab.pretraining.text import CausalText, TextSize, WordEmbedding
 from hybridlab.pretraining.words import WordVocabulary
 
 
-class PrefixCaptioner(nn.Module):
+class PrefixCaptioner(Captioner):
     """Head of `prefix`: pooled trunk -> linear -> a pseudo-token in the place of the start token.
 
     Args:
@@ -54,17 +51,3 @@ class PrefixCaptioner(nn.Module):
         both = torch.cat([memory, words], dim=1)                    # (B, T - 1, D)
         states = self.text(both + self.embed.positions[: both.shape[1]])
         return states @ self.embed.words.weight.T
-
-    def loss(self, seen: EncoderOutput, pairs: Pairs) -> Tensor:
-        """Cross-entropy of the next word, mean over all words of the batch."""
-        tokens = self.vocabulary.encode(pairs.captions).to(seen.pooled.device)
-        return next_word_loss(self.logits(self.read(seen), tokens), tokens)
-
-    def log_probs(self, seen: EncoderOutput, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Sums of log p (B, L), and (L,) how many tokens each has."""
-        return caption_log_probs(self, seen, captions)
-
-    def caption_scores(self, seen: EncoderOutput, captions: Sequence[str]) -> Tensor:
-        """Mean log p of the tokens of each caption, the end among them: (B, L), below 0."""
-        sums, counts = self.log_probs(seen, captions)
-        return sums / counts

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from hybridlab.encoders.base import EncoderOutput
-from hybridlab.pretraining.likelihood import WordDecoder
+from hybridlab.pretraining.captioner import Captioner
 from hybridlab.pretraining.words import END, PAD, SPECIALS, START, UNKNOWN
 
 
 @torch.no_grad()
 def greedy_captions(
-    decoder: WordDecoder, seen: EncoderOutput, most: int | None = None
+    decoder: Captioner, seen: EncoderOutput, most: int | None = None
 ) -> list[str]:
     """One caption for each picture, by the most likely next word until the end.
 
@@ -50,7 +50,7 @@ def greedy_captions(
     return [_said(decoder, row) for row in tokens[:, 1:]]
 
 
-def _said(decoder: WordDecoder, row: Tensor) -> str:
+def _said(decoder: Captioner, row: Tensor) -> str:
     numbers = row.tolist()
     numbers = numbers[: numbers.index(END)] if END in numbers else numbers
     return " ".join(decoder.vocabulary.words[number - SPECIALS] for number in numbers)

@@ -53,11 +53,11 @@ def test_the_loss_of_a_fixed_batch_falls(name):
 @pytest.mark.parametrize("name", METHODS)
 @torch.no_grad()
 def test_scores_are_those_of_a_slow_loop(name, built, monkeypatch):
-    from hybridlab.pretraining import likelihood, methods
+    from hybridlab.pretraining import captioner, methods
 
     method, pixels = built[name], to_pixels(PAIRS.images)
     monkeypatch.setattr(methods, "CHUNK", 4)
-    monkeypatch.setattr(likelihood, "ROWS", 7)
+    monkeypatch.setattr(captioner, "ROWS", 7)
     found = method.label_scores(pixels, LABELS)
     assert found.shape == (6, 3) and found.is_floating_point()
     for row in range(6):

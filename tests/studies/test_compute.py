@@ -11,8 +11,8 @@ from hybridlab.studies import compute
 from hybridlab.studies.compute import COMPARED, RECIPE, STUDY, price, run, variant
 
 SMALL = {
-    **RECIPE, "budgets": [1e-6, 2e-6], "budget": 2e-6, "batch_size": 2, "emoji": 90, "test": 6,
-    "test_size": 64, "reference_pictures": 2,
+    **RECIPE, "budgets": [1e-6, 2e-6], "budget": 2e-6, "batch_size": 2, "emoji": 90, "scenes": 6,
+    "scene_size": 64, "reference_pictures": 2,
 }
 
 
