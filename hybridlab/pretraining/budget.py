@@ -18,7 +18,7 @@ from hybridlab.pretraining.methods import Method
 from hybridlab.pretraining.pairs import Pairs, draw_pairs
 from hybridlab.pretraining.trunk import to_pixels
 
-PETA = 1e15
+TERA = 1e12
 
 
 def step_flops(method: Method, pairs: Pairs) -> int:

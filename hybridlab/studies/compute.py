@@ -31,7 +31,7 @@ from hybridlab.data.scenes import SceneDataset
 from hybridlab.data.world import SceneConfig
 from hybridlab.evaluation.top_k import top_k_decisions
 from hybridlab.part_keys import short_hash
-from hybridlab.pretraining.budget import PETA, mean_step_flops, steps_within
+from hybridlab.pretraining.budget import TERA, mean_step_flops, steps_within
 from hybridlab.pretraining.learn import Learner, Recipe
 from hybridlab.pretraining.methods import Method, build_method, to_pixels
 from hybridlab.pretraining.pairs import draw_pairs
@@ -39,7 +39,7 @@ from hybridlab.pretraining.words import caption_vocabulary
 from hybridlab.training.features import Tensors, cached, scene_images
 
 COMPARED = ("clip", "bow", "prefix", "cross")
-BUDGETS = (0.8, 1.6, 3.2, 6.4)  # PFLOP; the largest gives CLIP some 370 steps
+BUDGETS = (0.8, 1.6, 3.2, 6.4)  # TFLOP; the largest gives CLIP some 390 steps
 
 # method -> rates of the head and of the trunk: each method's own best on validation scenes, of the
 # trials in `hybridlab.studies.compute_rates`. One choice for all would be a comparison of rates.
@@ -69,7 +69,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     different scales.
 
     Args:
-        config: `RECIPE` with some values changed; "budget" is one of "budgets", in PFLOP. "prior"
+        config: `RECIPE` with some values changed; "budget" is one of "budgets", in TFLOP. "prior"
             takes off each label's mean over pictures that are no scenes (`Method.label_prior`).
             "split" is that of the scenes which are scored.
         seed: of the pictures, their captions and the fresh weights.
@@ -98,7 +98,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
         seconds={"training": facts["seconds"], "drawing": facts["draw_seconds"]},
         extra={
             "steps": int(facts["steps"]), "images": int(images),
-            "pflop": facts["steps"] * facts["step_flops"] / PETA,
+            "tflop": facts["steps"] * facts["step_flops"] / TERA,
             "images_per_second": images / facts["seconds"],
             "test_seconds": facts["test_seconds"], "loss": facts["loss"],
         },
@@ -114,7 +114,7 @@ def _price(
     method: Method, pictures: CaptionedPictures, config: Mapping[str, Any]
 ) -> tuple[float, list[int]]:
     flops = mean_step_flops(method, pictures, config["batch_size"])
-    return flops, [steps_within(budget * PETA, flops) for budget in config["budgets"]]
+    return flops, [steps_within(budget * TERA, flops) for budget in config["budgets"]]
 
 
 def _fresh(config: Mapping[str, Any], seed: int) -> Method:
@@ -170,8 +170,8 @@ def _train(config: Mapping[str, Any], seed: int) -> Tensors:
 
 
 def variant(method: str, budget: float, prior: bool = False) -> str:
-    """The name of a variant: "clip, 6.4 PFLOP"."""
-    return f"{method}, {budget:g} PFLOP" + (", less its prior" if prior else "")
+    """The name of a variant: "clip, 6.4 TFLOP"."""
+    return f"{method}, {budget:g} TFLOP" + (", less its prior" if prior else "")
 
 
 def settings(method: str, budget: float = BUDGETS[-1], prior: bool = False) -> dict[str, Any]:
@@ -203,17 +203,17 @@ STUDY = Study(
     # Written before any trial, from figure 2 of the CLIP paper (arXiv 2103.00020): there a bag
     # of words learns three times as fast as a captioner, and CLIP four times as fast as the bag.
     hypotheses={
-        "clip, 3.2 PFLOP": "Worse than with twice the compute: nothing is learnt out yet.",
-        "bow, 6.4 PFLOP": "Worse: it must say every word, where CLIP only tells pairs apart.",
-        "prefix, 6.4 PFLOP": "Worse, and worse than the bag of words: it spends itself on the "
+        "clip, 3.2 TFLOP": "Worse than with twice the compute: nothing is learnt out yet.",
+        "bow, 6.4 TFLOP": "Worse: it must say every word, where CLIP only tells pairs apart.",
+        "prefix, 6.4 TFLOP": "Worse, and worse than the bag of words: it spends itself on the "
         "order of words.",
-        "cross, 6.4 PFLOP": "Worse than CLIP and than the bag of words; better than the prefix, as "
+        "cross, 6.4 TFLOP": "Worse than CLIP and than the bag of words; better than the prefix, as "
         "its words see places of the picture.",
-        "bow, 3.2 PFLOP": "No better than CLIP at 1.6 PFLOP.",
-        "clip, 6.4 PFLOP, less its prior": "No difference in mAP, where every label has its own "
+        "bow, 3.2 TFLOP": "No better than CLIP at 1.6 TFLOP.",
+        "clip, 6.4 TFLOP, less its prior": "No difference in mAP, where every label has its own "
         "ranking. CF1 of the three best: better.",
-        "prefix, 6.4 PFLOP, less its prior": "No difference in mAP. CF1 of the three best: better, "
+        "prefix, 6.4 TFLOP, less its prior": "No difference in mAP. CF1 of the three best: better, "
         "by more than CLIP gains, as likely words drown the picture.",
-        "cross, 6.4 PFLOP, less its prior": "As for the prefix.",
+        "cross, 6.4 TFLOP, less its prior": "As for the prefix.",
     },
 )

@@ -29,12 +29,12 @@ class ComputePoint:
 
     Attributes:
         method: its name.
-        pflop: training compute, in 10**15 floating-point operations; above 0.
+        tflop: training compute, in 10**12 floating-point operations; above 0.
         mean, low, high: the score and the ends of its interval, as shares.
     """
 
     method: str
-    pflop: float
+    tflop: float
     mean: float
     low: float
     high: float
@@ -82,13 +82,13 @@ def compute_figure(
     lines = _by_method(points)
     figure = Figure(figsize=(8.2, 4.0), facecolor="white", layout="constrained")
     axes = figure.subplots()
-    budgets = sorted({each.pflop for each in points})
+    budgets = sorted({each.tflop for each in points})
     for at, (line, (colour, dashes, mark)) in enumerate(
         zip(lines.values(), STYLES, strict=False)
     ):
         # side by side, so that intervals at one budget do not hide each other
         nudge = 1.02 ** (at - (len(lines) - 1) / 2)
-        x = [each.pflop * nudge for each in line]
+        x = [each.tflop * nudge for each in line]
         axes.plot(x, [100 * each.mean for each in line], color=colour, linestyle=dashes,
                   marker=mark, linewidth=1.8, markersize=6, zorder=3)
         axes.vlines(x, [100 * each.low for each in line], [100 * each.high for each in line],
@@ -103,7 +103,7 @@ def compute_figure(
     axes.set_xticks(budgets, [f"{budget:g}" for budget in budgets])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", which="minor", length=0)
-    axes.set(xlabel="training compute (PFLOP, log scale)", ylabel=f"{score} (%)")
+    axes.set(xlabel="training compute (TFLOP, log scale)", ylabel=f"{score} (%)")
     axes.spines[["top", "right"]].set_visible(False)
     _name_lines(figure, list(lines.values()))
     axes.set_title(title or _title(lines, score), fontsize=12, color=INK)
@@ -114,24 +114,24 @@ def compute_words(points: Sequence[ComputePoint], score: str = "zero-shot mAP") 
     """`compute_figure` for a reader who cannot see it."""
     told = []
     for method, line in _by_method(points).items():
-        steps = ", ".join(f"{100 * each.mean:.1f} % at {each.pflop:g}" for each in line)
+        steps = ", ".join(f"{100 * each.mean:.1f} % at {each.tflop:g}" for each in line)
         told.append(f"{SPOKEN.get(method, method)}: {steps}")
-    return f"{score} against training compute in PFLOP. {'; '.join(told)}."
+    return f"{score} against training compute in TFLOP. {'; '.join(told)}."
 
 
 def _title(lines: Mapping[str, Sequence[ComputePoint]], score: str) -> str:
-    most = max(line[-1].pflop for line in lines.values())
-    ends = [line[-1] for line in lines.values() if line[-1].pflop == most]
+    most = max(line[-1].tflop for line in lines.values())
+    ends = [line[-1] for line in lines.values() if line[-1].tflop == most]
     best = max(ends, key=lambda each: each.mean)
     name = SPOKEN.get(best.method, best.method)
-    return f"{most:g} PFLOP buy most with {name}: {score} {100 * best.mean:.1f} %"
+    return f"{most:g} TFLOP buy most with {name}: {score} {100 * best.mean:.1f} %"
 
 
 def _by_method(points: Sequence[ComputePoint]) -> dict[str, list[ComputePoint]]:
     """Method -> its points, the cheapest first; methods in the order of their first point."""
     lines: dict[str, list[ComputePoint]] = {}
     for each in points:
-        if not (0 < each.pflop < math.inf) or not np.isfinite(
+        if not (0 < each.tflop < math.inf) or not np.isfinite(
             [each.mean, each.low, each.high]
         ).all():
             raise ValueError(f"{each} cannot be drawn; give finite scores, and compute above 0")
@@ -139,8 +139,8 @@ def _by_method(points: Sequence[ComputePoint]) -> dict[str, list[ComputePoint]]:
     if not lines or len(lines) > len(STYLES):
         raise ValueError(f"got {len(lines)} methods; give 1 to {len(STYLES)}")
     for method, line in lines.items():
-        line.sort(key=lambda each: each.pflop)
-        if len({each.pflop for each in line}) < len(line):
+        line.sort(key=lambda each: each.tflop)
+        if len({each.tflop for each in line}) < len(line):
             raise ValueError(f"{method!r} has two points at one budget; give one for each")
     return lines
 

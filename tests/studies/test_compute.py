@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
+from hybridlab.pretraining.budget import TERA
 from hybridlab.studies import compute
 from hybridlab.studies.compute import COMPARED, RECIPE, STUDY, price, run, variant
 
 SMALL = {
-    **RECIPE, "budgets": [1e-6, 2e-6], "budget": 2e-6, "batch_size": 2, "emoji": 90, "scenes": 6,
+    **RECIPE, "budgets": [1e-3, 2e-3], "budget": 2e-3, "batch_size": 2, "emoji": 90, "scenes": 6,
     "scene_size": 64, "reference_pictures": 2,
 }
 
@@ -26,12 +27,12 @@ def test_every_method_is_trained_once_and_asked_at_every_budget(method, store, m
     config = {**SMALL, "method": method}
     most = run(config, 0, store)
     monkeypatch.setattr(compute, "_train", None)  # would fail if called
-    least = run({**config, "budget": 1e-6}, 0, store)
+    least = run({**config, "budget": 1e-3}, 0, store)
     assert most.scores.shape == least.scores.shape == (6, 80)
     assert not np.array_equal(most.scores, least.scores)
     assert np.array_equal(most.targets, least.targets)
     assert least.extra["steps"] <= most.extra["steps"] / 2
-    assert most.extra["pflop"] <= 2e-6 and most.extra["images"] == 2 * most.extra["steps"]
+    assert most.extra["tflop"] <= 2e-3 and most.extra["images"] == 2 * most.extra["steps"]
     assert most.extra["images_per_second"] > 0 and most.parameters > 3_000_000
     assert (most.decisions.sum(axis=1) == 3).all()
     json.dumps(most.extra)
@@ -39,10 +40,10 @@ def test_every_method_is_trained_once_and_asked_at_every_budget(method, store, m
 
 def test_a_budget_s_scores_are_those_of_a_run_that_ends_there(store, tmp_path):
     config = {**SMALL, "method": "bow"}
-    shared = run({**config, "budget": 1e-6}, 0, store)
-    alone = run({**config, "budget": 1e-6, "budgets": [1e-6]}, 0, tmp_path)
+    shared = run({**config, "budget": 1e-3}, 0, store)
+    alone = run({**config, "budget": 1e-3, "budgets": [1e-3]}, 0, tmp_path)
     assert np.array_equal(shared.scores, alone.scores)
-    other = run({**config, "budget": 1e-6, "budgets": [1e-6]}, 1, tmp_path)
+    other = run({**config, "budget": 1e-3, "budgets": [1e-3]}, 1, tmp_path)
     assert not np.array_equal(other.scores, alone.scores)
 
 
@@ -58,8 +59,14 @@ def test_a_cheap_head_pays_for_more_steps():
     assert steps["bow"] > steps["clip"] > 1
 
 
+def test_the_study_fits_a_laptop():
+    flops, steps = price(RECIPE)
+    assert 50 * flops < RECIPE["budgets"][1] * TERA < 150 * flops
+    assert steps == sorted(steps) and 300 < steps[-1] < 500
+
+
 def test_mistakes_are_named(store):
-    with pytest.raises(ValueError, match=r"budget is 5; choose one of \[1e-06, 2e-06\]"):
+    with pytest.raises(ValueError, match=r"budget is 5; choose one of \[0.001, 0.002\]"):
         run({**SMALL, "budget": 5}, 0, store)
     with pytest.raises(ValueError, match="wings"):
         run({**SMALL, "wings": 2}, 0, store)
@@ -68,7 +75,7 @@ def test_mistakes_are_named(store):
 
 
 def test_the_study_is_whole():
-    assert STUDY.reference == variant("clip", 6.4) == "clip, 6.4 PFLOP"
+    assert STUDY.reference == variant("clip", 6.4) == "clip, 6.4 TFLOP"
     asked = [STUDY.config(name) for name in STUDY.variants]
     assert {(each["method"], each["budget"]) for each in asked if not each["prior"]} == {
         (method, budget) for method in COMPARED for budget in RECIPE["budgets"]

@@ -46,7 +46,8 @@ def test_nothing_is_trained_in_another_style(store, monkeypatch):
     for name in ("train_decoder", "train_fusion", "tune_vision", "cross_fitted", "train_linear"):
         monkeypatch.setattr(f"hybridlab.workshop.{name}", None)
     for model in MODELS:  # all that is trained is in the store by now
-        run({**SMALL, "model": model, "style": "openmoji"}, 1, store)
+        found = run({**SMALL, "model": model, "style": "openmoji"}, 1, store)
+        assert found.scores.shape == found.targets.shape and np.isfinite(found.scores).all()
 
 
 @pytest.mark.parametrize("name", ["model", "style"])

@@ -38,7 +38,7 @@ def test_lines_and_intervals_are_those_of_the_points():
 
 def test_names_stand_at_the_ends_and_apart():
     figure = compute_figure(POINTS)
-    assert has_title(figure) and "4 PFLOP buy most with contrastive (CLIP)" in (
+    assert has_title(figure) and "4 TFLOP buy most with contrastive (CLIP)" in (
         figure.axes[0].get_title())
     named = {text.get_text(): text.xy[1] for text in figure.axes[0].texts}
     assert set(named) == {SPOKEN[name] for name in ("clip", "bow", "prefix")}

@@ -113,7 +113,10 @@ def test_the_worst_pairs_are_counted_in_their_cells():
 
 def test_an_audit_without_any_false_positive_is_drawn():
     found = audit_contexts(np.zeros((4, 1)), np.zeros((4, 1)), ["a", "b"] * 2, ["x"])
-    show(audit_figure(found.worst(2)), audit_words(found.worst(2)))
+    figure = audit_figure(found.worst(2))
+    cells = [text.get_text() for text in figure.axes[0].texts]
+    assert len(cells) == 4 and all(cell.startswith("0.0 %  (0 of ") for cell in cells)
+    show(figure, audit_words(found.worst(2)))
 
 
 def test_pairs_of_images_have_their_means_and_their_auc():
