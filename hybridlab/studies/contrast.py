@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from hybridlab.ablation.runs import RunResult
 from hybridlab.ablation.study import Study
@@ -32,7 +32,7 @@ from hybridlab.pretraining.learn import Recipe, learn
 from hybridlab.pretraining.methods import Method
 from hybridlab.pretraining.pairs import Pairs, draw_pairs
 from hybridlab.pretraining.trunk import build_trunk, to_pixels
-from hybridlab.pretraining.words import caption_vocabulary
+from hybridlab.pretraining.words import WordVocabulary, caption_vocabulary
 from hybridlab.training.held import seeded
 
 TEST_SEED = 90_000  # pictures that no training seed draws
@@ -63,7 +63,7 @@ class Contrasted(DualEncoder):
     def loss(self, seen: EncoderOutput, pairs: Pairs) -> Tensor:
         """Contrastive loss of a batch, a scalar."""
         both = self.image_emb(seen), self.text_emb(pairs.captions)
-        masks: dict[str, Tensor] = {}
+        masks: dict[str, Any] = {}
         if self.same == "positives":
             masks["positives"] = pairs.same
         elif self.same == "left out":
@@ -86,12 +86,24 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     """
     if strange := set(config) - set(RECIPE):
         raise ValueError(f"unknown settings {sorted(strange)}; known are {', '.join(RECIPE)}")
+    return measured(config, seed, lambda channels, vocabulary: Contrasted(
+        channels, vocabulary, config["loss"], scale=config["scale"], same=config["same"]
+    ))
+
+
+def measured(
+    config: Mapping[str, Any], seed: int, head: Callable[[int, WordVocabulary], nn.Module]
+) -> RunResult:
+    """Train a head over a fresh trunk and score the test pictures.
+
+    Args:
+        head: channels of the trunk, words -> the head; its weights are drawn by the seed.
+    """
     vocabulary = caption_vocabulary(config["emoji"])
     trunk = build_trunk(seed=seed)
-    head = seeded(seed, lambda: Contrasted(
-        trunk.channels, vocabulary, config["loss"], scale=config["scale"], same=config["same"]
-    ))
-    method = Method(config["loss"], trunk, head)
+    method = Method(
+        config["loss"], trunk, seeded(seed, lambda: head(trunk.channels, vocabulary))
+    )
     began = time.perf_counter()
     learn(method, pictures_of(config, seed), recipe_of(config))
     seconds = {"training": time.perf_counter() - began}
