@@ -182,3 +182,5 @@ STUDY = Study(
         "SigLIP": "No difference at this size of batch.",
     },
 )
+# False negatives in batches of their own size.
+ALSO_AGAINST = ("batches of 16", "batches of 256")
