@@ -12,7 +12,8 @@ from hybridlab.ablation.study import Study
 from hybridlab.studies.compute import COMPARED, RECIPE
 
 SEED = 100
-TRIED = ((1e-3, 1e-4), (1e-3, 5e-4), (2e-3, 1e-3), (3e-3, 1e-4), (3e-3, 5e-4))
+TRIED = ((1e-3, 1e-4), (1e-3, 5e-4), (2e-3, 1e-3), (3e-3, 1e-4), (3e-3, 5e-4),
+         (4e-3, 2e-3))
 
 
 def trial(method: str, lr: float, trunk_lr: float) -> str:
