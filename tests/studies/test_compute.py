@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from hybridlab.course import recorded
 from hybridlab.pretraining.budget import TERA
-from hybridlab.studies import compute
-from hybridlab.studies.compute import COMPARED, RECIPE, STUDY, price, run, variant
+from hybridlab.studies import compute, compute_rates
+from hybridlab.studies.compute import COMPARED, RATES, RECIPE, STUDY, price, run, variant
+from hybridlab.studies.compute_rates import TRIED, trial
 
 SMALL = {
     **RECIPE, "budgets": [1e-3, 2e-3], "budget": 2e-3, "batch_size": 2, "emoji": 90, "scenes": 6,
@@ -83,3 +85,16 @@ def test_the_study_is_whole():
     # methods first: workers that start together train different methods
     assert [each["method"] for each in asked[:4]] == list(COMPARED)
     assert set(STUDY.hypotheses) <= set(STUDY.variants)
+
+
+def test_each_method_has_the_rates_that_did_best_in_the_recorded_trials():
+    """Where it fails: record the trials again, see `compute_rates`."""
+    rows = recorded("compute_rates")["metrics"]["mean_ap"]["rows"]
+    found = {row["name"]: row["mean"] for row in rows}
+    for method in COMPARED:
+        tried = {rates: found[trial(method, *rates)] for rates in TRIED}
+        assert max(tried, key=tried.get) == RATES[method]
+        config = STUDY.config(variant(method, 6.4))
+        assert (config["lr"], config["trunk_lr"]) == RATES[method]
+    assert compute_rates.SEED not in STUDY.seeds
+    assert compute_rates.STUDY.config(trial("bow", 1e-3, 1e-4))["split"] == "val"
