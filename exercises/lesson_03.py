@@ -1,7 +1,8 @@
 """Lesson 03, CLIP from scratch: five exercises.
 
 B images or pairs of a batch, U texts, D embedding width, V words of a vocabulary. `hybridlab grade
-3` checks them all, `hybridlab grade 3.2` one of them, `hybridlab grade 3.2 --hint 1` helps.
+3` checks them all, `hybridlab grade 3.2` one of them, `hybridlab grade 3.2 --hint 1` helps;
+`hybridlab grade 3 --watch` checks again whenever you save, at once, as torch is loaded by then.
 """
 
 import string
@@ -28,18 +29,19 @@ def contrastive_loss(
         without axes
 
     Example:
-        images [[2, 0], [0, 1]], texts [[3, 4], [0, 5]] and scale 5: the cosines, images by texts,
-        are [[.6, 0], [.8, 1]], the logits [[3, 0], [4, 5]].
-        By image -log(e^3 / (e^3 + e^0)) = .0486 and -log(e^5 / (e^4 + e^5)) = .3133: mean .1809;
-        by text -log(e^3 / (e^3 + e^4)) = 1.3133 and -log(e^5 / (e^0 + e^5)) = .0067: mean .6600.
-        The loss is (.1809 + .6600) / 2 = .4205
+        images [[3, 4], [0, 2]], texts [[4, 3], [0, 5]] and scale 5: the cosines, images by texts,
+        are [[.96, .8], [.6, 1]], the logits [[4.8, 4], [3, 5]].
+        By image -log(e^4.8 / (e^4.8 + e^4)) = .3711 and -log(e^5 / (e^3 + e^5)) = .1269: mean
+        .2490; by text -log(e^4.8 / (e^4.8 + e^3)) = .1530 and -log(e^5 / (e^4 + e^5)) = .3133: mean
+        .2331. The loss is (.2490 + .2331) / 2 = .2411
     """
     raise NotImplementedError("Exercise 3.1: CLIP's symmetric loss")
 
 
 # %% Exercise 3.2: How the loss pulls at the scale
 def temperature_gradient(similarity: torch.Tensor, scale: float) -> float | torch.Tensor:
-    """The derivative of CLIP's loss by its scale, worked out by hand: no autograd.
+    """The derivative of CLIP's loss by its scale, as a formula. (The grader takes what autograd
+    gives, too; what there is to learn is in the formula.)
 
     The loss is that of exercise 3.1, of logits scale * similarity. Below 0 a larger scale would
     lower it, above 0 a smaller one. The derivative compares what the model expects with what is
@@ -50,11 +52,11 @@ def temperature_gradient(similarity: torch.Tensor, scale: float) -> float | torc
         similarity (B, B), cosines of images by texts with the matches on the diagonal -> a number
 
     Example:
-        similarity [[.6, 0], [.8, 1]] and scale 5, as in exercise 3.1.
-        By image the softmax of [3, 0] is [.9526, .0474], so it expects .9526 * .6 = .5715, which
-        is .0285 less than the match's .6; the other row gives .9462 - 1 = -.0538: mean -.0411.
-        By text .7462 - .6 = .1462 and .9933 - 1 = -.0067: mean .0698.
-        The derivative is (-.0411 + .0698) / 2 = .0143
+        similarity [[.96, .8], [.6, 1]] and scale 5, as in exercise 3.1.
+        By image the softmax of [4.8, 4] is [.6900, .3100], so it expects .69 * .96 + .31 * .8 =
+        .9104, which is .0496 less than the match's .96; the other row gives .9523 - 1 = -.0477:
+        mean -.0486. By text .9089 - .96 = -.0511 and .9462 - 1 = -.0538: mean -.0524.
+        The derivative is (-.0486 - .0524) / 2 = -.0505
     """
     raise NotImplementedError("Exercise 3.2: How the loss pulls at the scale")
 
@@ -78,9 +80,9 @@ def siglip_loss(
         tensor without axes
 
     Example:
-        images [[2, 0], [0, 1]], texts [[3, 4], [0, 5]], scale 5 and bias -3: the cosines are
-        [[.6, 0], [.8, 1]], the logits [[0, -3], [1, 2]], z * logit is [[0, 3], [-1, 2]]. The pairs
-        cost [[.6931, .0486], [1.3133, .1269]]: 2.1819 in all. The loss is 2.1819 / 2 = 1.0910
+        images [[3, 4], [0, 2]], texts [[4, 3], [0, 5]], scale 5 and bias -3: the cosines are
+        [[.96, .8], [.6, 1]], the logits [[1.8, 1], [0, 2]], z * logit is [[1.8, -1], [0, 2]]. The
+        pairs cost [[.1530, 1.3133], [.6931, .1269]]: 2.2863 in all. The loss is 2.2863 / 2 = 1.1432
     """
     raise NotImplementedError("Exercise 3.3: SigLIP's sigmoid loss")
 
@@ -94,7 +96,8 @@ def multi_positive_loss(scores: torch.Tensor, positives: torch.Tensor) -> torch.
     of e^n over its row's negatives n: other positives of the row are left out. A row costs the mean
     over its positives; the mean is then taken over the rows that have one (0 if none has). The same
     for columns, and the loss is the mean of both directions. A row without a negative costs 0. It
-    must be exact for scores of 1000 and -1000, keep the dtype, and have a finite gradient always.
+    must be exact for scores of 1000 and -1000, keep the dtype, and have a finite gradient always:
+    zeros where nothing is positive.
 
     Shape:
         scores (B, U) logits of images by texts, positives (B, U) bool -> a tensor without axes

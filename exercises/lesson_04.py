@@ -2,7 +2,8 @@
 
 N images, L labels, T prompts, B images of a batch, P patches, D numbers of an embedding.
 `hybridlab grade 4` checks them all, `hybridlab grade 4.2` one of them, `hybridlab grade 4.2
---hint 1` helps.
+--hint 1` helps; `hybridlab grade 4 --watch` checks again whenever you save, at once, as torch is
+loaded by then.
 """
 
 import numpy as np
@@ -81,7 +82,8 @@ def platt(scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
     They minimise the mean binary cross-entropy over all annotated entries: one a and one b for all
     labels. Entries whose target is -1 are not annotated and count nowhere. Targets are 0 and 1 as
     they are (Platt 1999 smooths them), and there is no penalty on a. Reach the minimum: a and b to
-    0.5 %, for cosines as well as for logits.
+    0.5 %, for cosines as well as for logits. Both kinds of target occur, and their scores overlap,
+    so that there is a minimum.
 
     Shape:
         scores (N,) or (N, L), targets of the same shape, of 1, 0 and -1 -> a, b

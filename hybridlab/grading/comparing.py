@@ -18,6 +18,11 @@ from hybridlab.grading.values import Other, device
 # in single precision, or adds in another order, is right.
 RTOL, ATOL = 1e-4, 1e-6
 _SHOWN = 120  # characters of a value in a message
+_TORCH_TUPLES = "torch.return_types."
+_SEVERAL = (
+    "That holds several tensors: x.max(dim=...) gives values and indices; x.amax(dim=...) gives "
+    "the values alone."
+)
 
 
 class Mistake(NamedTuple):
@@ -33,13 +38,20 @@ class Mistake(NamedTuple):
 
 
 class Wrong(Exception):
-    """The part's finding."""
+    """The part's finding.
+
+    Args:
+        guess: the advice is that of the part, not of what was found: it holds if the parts before
+            are right.
+    """
 
     def __init__(
-        self, kind: str, words: str, advice: str = "", picture: dict[str, Any] | None = None
+        self, kind: str, words: str, advice: str = "", picture: dict[str, Any] | None = None,
+        guess: bool = False,
     ):
         super().__init__(words)
         self.kind, self.words, self.advice, self.picture = kind, words, advice, picture
+        self.guess = guess
 
 
 def equal(
@@ -64,7 +76,7 @@ def equal(
         mistakes: known wrong values; the first that the learner's value equals gives the
             advice.
         picture: a title: where the values differ, show both as matrices or curves under it.
-        hint: advice where no mistake is recognised.
+        hint: advice where no mistake is recognised; kept back where a part before is wrong.
         shape_hint: advice where the shape is another.
 
     Raises:
@@ -76,10 +88,12 @@ def equal(
         return
     words = _difference(given, wanted, what, rtol, atol)
     known = next(
-        (each.words for each in mistakes if _same(given, np.asarray(each.value), rtol, atol)),
-        hint,
+        (each.words for each in mistakes if _same(given, np.asarray(each.value), rtol, atol)), None
     )
-    raise Wrong(kinds.WRONG_VALUE, words, known, _picture(given, wanted, picture))
+    raise Wrong(
+        kinds.WRONG_VALUE, words, hint if known is None else known,
+        _picture(given, wanted, picture), guess=known is None,
+    )
 
 
 def form(
@@ -102,7 +116,8 @@ def form(
         wrap = "np.asarray(...)" if wanted.ndim else "float(...)"
         raise Wrong(
             kinds.WRONG_FORM, f"got {_short(got)}, expected {_form(wanted)}",
-            f"If it holds the right values, wrap it in {wrap}." if isinstance(got, Other) else "",
+            "" if not isinstance(got, Other) else _SEVERAL if got.type.startswith(_TORCH_TUPLES)
+            else f"If it holds the right values, wrap it in {wrap}.",
         )
     if isinstance(got, (list, tuple)):
         raise Wrong(

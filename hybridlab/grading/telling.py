@@ -15,6 +15,7 @@ from hybridlab.grading.comparing import ATOL, RTOL, Mistake
 
 _WIDER = 20  # times the tolerance of `Trial.equal`: what differs less could be mistaken
 _TRIES = 1000
+_TOGETHER = 3  # mistakes that one value may mean
 
 Inputs = TypeVar("Inputs")
 
@@ -47,13 +48,23 @@ def telling(
 
 
 def own(right: Any, mistakes: Sequence[Mistake]) -> list[Mistake]:
-    """The mistakes whose value on this input no other has, nor the right answer; for inputs that
-    are given, such as an example."""
-    values = [right, *(mistake.value for mistake in mistakes)]
+    """The mistakes that show on this input; for inputs that are given, such as an example.
+
+    Those that give the right value are left out. Two or three that give the same are told together,
+    as either; more than that would explain nothing.
+    """
+    groups: list[list[Mistake]] = []
+    for mistake in mistakes:
+        if not _alike(mistake.value, right):
+            same = next((each for each in groups if _alike(each[0].value, mistake.value)), None)
+            if same is None:
+                groups.append([mistake])
+            else:
+                same.append(mistake)
     return [
-        mistake for at, mistake in enumerate(mistakes, start=1)
-        if not any(_alike(mistake.value, value) for other, value in enumerate(values)
-                   if other != at)
+        each[0] if len(each) == 1
+        else Mistake("Either: " + " Or: ".join(one.words for one in each), each[0].value)
+        for each in groups if len(each) <= _TOGETHER
     ]
 
 

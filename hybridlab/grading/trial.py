@@ -19,6 +19,7 @@ import numpy as np
 
 from hybridlab.grading import comparing
 from hybridlab.grading import verdict as kinds
+from hybridlab.grading.arguments import argument_names
 from hybridlab.grading.cleaning import lines, one_line
 from hybridlab.grading.comparing import Mistake, Wrong, as_array, is_tensor
 from hybridlab.grading.learner import Crashed, Learner, NotAttempted, Source, TookTooLong
@@ -87,8 +88,10 @@ class Trial:
                 yield
                 found = PartVerdict(name, kinds.RIGHT, points, points)
             except Wrong as wrong:
+                # a part's own hint is about what is new in it: it misleads who errs before
+                late = wrong.guess and any(part.kind != kinds.RIGHT for part in self.parts)
                 found = PartVerdict(
-                    name, wrong.kind, points, 0, lines(wrong.words), wrong.advice,
+                    name, wrong.kind, points, 0, lines(wrong.words), "" if late else wrong.advice,
                     picture=wrong.picture,
                 )
             except NotAttempted as stopped:
@@ -131,6 +134,8 @@ class Trial:
             Wrong: an argument was changed, or no gradient comes back.
         """
         value, gradients = self._called(name, args, kwargs, gradients=True)
+        if value is None:
+            comparing.form(value, np.zeros(()))
         given = [*args, *kwargs.values()]
         asked = []
         for at, gradient in enumerate(gradients or [None] * len(given)):
@@ -139,8 +144,8 @@ class Trial:
             if gradient is None:
                 raise Wrong(
                     kinds.WRONG_VALUE,
-                    f"no gradient flows through {name} to its argument number {at + 1}: nothing "
-                    "could be trained with it",
+                    f"no gradient flows through {name} to {self._argument(name, at)}: "
+                    "nothing could be trained with it",
                     "Stay with torch operations on the tensors you were given; .item(), .numpy(), "
                     ".detach(), float() and torch.no_grad() cut the graph.",
                 )
@@ -158,19 +163,26 @@ class Trial:
             zip([*args, *kwargs.values()], called.after, strict=False)
         ):
             if isinstance(before, np.ndarray) or is_tensor(before):
-                self._unchanged(name, at, before, after)
+                self._unchanged(name, self._argument(name, at), before, after)
         return called.value, called.gradients
 
-    def _unchanged(self, name: str, at: int, before: Any, after: Any) -> None:
+    def _unchanged(self, name: str, argument: str, before: Any, after: Any) -> None:
         same = type(after) is type(before) and after.shape == before.shape
         nan = _floats(before)
         if not same or not np.array_equal(as_array(before), as_array(after), equal_nan=nan):
             raise Wrong(
                 kinds.WRONG_VALUE,
-                f"{name} changed its argument number {at + 1} in place",
+                f"{name} changed {argument} in place",
                 "The caller still needs it: work on a copy, and beware of +=, .sort(), out= and "
                 "methods that end in an underscore.",
             )
+
+    def _argument(self, name: str, at: int) -> str:
+        """What messages call an argument: its name in the stub."""
+        known = argument_names(self.exercise.id, name)
+        if at < len(known):
+            return known[at]
+        return f"its argument number {at + 1}"
 
     # --- comparisons ----------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from hybridlab.grading.trial import Mistake, Trial
 Array = np.ndarray
 Drawn = tuple[Array, Array, float]
 
-EXAMPLE = np.array([[2.0, 0.0], [0.0, 1.0]]), np.array([[3.0, 4.0], [0.0, 5.0]]), 5.0
+EXAMPLE = np.array([[3.0, 4.0], [0.0, 2.0]]), np.array([[4.0, 3.0], [0.0, 5.0]]), 5.0
 _STABLE = (
     "exp(100) is beyond float32, and the logarithm of a probability of 0 is -inf. F.cross_entropy "
     "and torch.log_softmax take logits of any size, because they subtract the largest first."

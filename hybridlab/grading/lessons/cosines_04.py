@@ -68,7 +68,7 @@ def check_zero_shot_scores(trial: Trial) -> None:
                 [Mistake("The lengths carry no gradient (detached, or under no_grad), so a step "
                          "along the gradient changes lengths in vain.", detached)],
             )
-        kept(trial, "zero_shot_scores", "the scores", images, texts)
+        kept(trial, "zero_shot_scores", "the scores", _right(images, texts), images, texts)
 
 
 def _right(images: Array, texts: Array) -> Array:
@@ -109,16 +109,16 @@ def _wrongly(images: Array, texts: Array) -> list[Mistake]:
     right, dot = _right(images, texts), images @ texts.T
     distance = np.sqrt(np.maximum(2 - 2 * right, 0))
     competing = ("You took a softmax over labels: with two objects present both fall, and adding a "
-                 "label changes the others (TRAPS 9). Give the cosines.")
+                 "label changes the others. Give the cosines.")
     found = [
         Mistake("That is the dot product. Divide both embeddings by their lengths: forgetting "
-                "it raises no error and costs many points (TRAPS 8).", dot),
+                "it raises no error and costs many points.", dot),
         Mistake("You normalised the images only; divide the texts by their lengths, too.",
                 unit(images) @ texts.T),
         Mistake("You normalised the texts only; divide the images by their lengths, too.",
                 images @ unit(texts).T),
         Mistake(competing, _softmax(_SCALE * right, 1)),
-        Mistake(f"{competing} (Yours lacks even CLIP's scale.)", _softmax(right, 1)),
+        Mistake(f"{competing} (And CLIP's scale is missing in yours.)", _softmax(right, 1)),
         Mistake("You took a softmax over images; give the cosines.", _softmax(_SCALE * right, 0)),
         Mistake("You multiplied by 100, CLIP's logit_scale. Those are logits of a softmax; give "
                 "the cosines.", _SCALE * right),

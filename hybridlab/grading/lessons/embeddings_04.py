@@ -41,13 +41,16 @@ def unit(array: Array, axis: int | tuple[int, ...] | None = -1) -> Array:
     return array / np.where(length > 0, length, 1)
 
 
-def kept(trial: Trial, name: str, what: str, *arrays: Array, **more: Any) -> None:
+def kept(
+    trial: Trial, name: str, what: str, right: Array, *arrays: Array, **more: Any
+) -> None:
     """The dtype of the embeddings is kept: float64 as well as float32.
 
     Raises:
-        Wrong: the result has another dtype, or is no tensor.
+        Wrong: the result has another dtype, is no tensor, or has other values.
     """
     for double in (True, False):
         given = [tensor(each, double) for each in arrays]
         got = trial.call(name, *given, **more)
         trial.tensor(got, given[0], f"{what} of {given[0].dtype} embeddings")
+        trial.equal(got, right, f"{what} of {given[0].dtype} embeddings")

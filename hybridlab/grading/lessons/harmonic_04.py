@@ -24,7 +24,7 @@ def check_harmonic(trial: Trial) -> None:
                     own(right, [*_wrongly(*drawn), *_absent_wrongly(*drawn)]), shape_hint=_ONE)
     with trial.part("any APs"):
         rng = trial.rng
-        for square in (True, False):
+        for square in (False, True):
             (seen, unseen), right, mistakes = telling(
                 partial(_groups, rng, square), lambda drawn: (_right(*drawn), _wrongly(*drawn))
             )
@@ -109,11 +109,15 @@ def _wrongly(seen: Array, unseen: Array) -> list[Mistake]:
     s, u = float(seen.mean()), float(unseen.mean())
     both = np.concatenate([seen, unseen])
     right = harmonic_mean(s, u)
+    alike = len(seen) == len(unseen)  # where means over all labels are those of both groups
     found = [
-        Mistake("You took the plain mean of S and U. A model that forgets the unseen labels looks "
-                "good there; take 2SU / (S + U).", (s + u) / 2),
-        Mistake("You took harmonic means within the groups, too. Within a group it is the plain "
-                "mean (mAP).", harmonic_mean(_of_all(seen), _of_all(unseen))),
+        Mistake("You took the plain mean of S and U" + (", or of all labels" if alike else "")
+                + ". A model that forgets the unseen labels looks good there; take 2SU / (S + U).",
+                (s + u) / 2),
+        Mistake(("You took the harmonic mean of single APs (over all labels, or within the groups, "
+                 "too). " if alike else "You took harmonic means within the groups, too. ")
+                + "Within a group it is the plain mean (mAP).",
+                harmonic_mean(_of_all(seen), _of_all(unseen))),
         Mistake("You took the root of S * U, the geometric mean; take 2SU / (S + U).",
                 (s * u) ** 0.5),
         Mistake("The factor 2 is missing: 2SU / (S + U).", right / 2),
@@ -125,7 +129,7 @@ def _wrongly(seen: Array, unseen: Array) -> list[Mistake]:
                 harmonic_mean(float(seen.sum()), float(unseen.sum()))),
         Mistake("That is the product of both means; divide 2SU by S + U.", s * u),
     ]
-    if len(seen) == len(unseen):
+    if alike:
         pairs = 2 * seen * unseen / (seen + unseen)
         found.append(Mistake("You paired seen and unseen labels and averaged afterwards. Take the "
                              "mean of each group first.", float(pairs.mean())))

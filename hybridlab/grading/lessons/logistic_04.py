@@ -38,10 +38,11 @@ def wrong_fits(scores: Array, targets: Array) -> list[Mistake]:
         ("That is 1 / a, a temperature. The exercise asks for the scale, which multiplies.",
          (1 / a, b)),
         ("a and b are swapped: return a, b.", (b, a)),
-        ("Those are slope and offset for standardised scores. Translate back: with z = (s - m) / "
-         "d, a = slope / d and b = offset - a * m.", (a * spread, b + a * middle)),
-        ("a is right, and b is the offset for standardised scores: b = offset - a * m.",
-         (a, b + a * middle)),
+        ("Those are slope and offset for standardised scores. Translate back: where m is the "
+         "mean of the scores and d their spread, a = slope / d and b = offset - a * m.",
+         (a * spread, b + a * middle)),
+        ("a is right, and b is the offset for standardised scores: b = offset - a * (mean of "
+         "the scores).", (a, b + a * middle)),
         ("b is right for scores less their mean; a * mean must be taken off it.",
          (a * spread, b)),
         ("Your b is a threshold: a * (s - b). The exercise asks for a * s + b.", (a, -b / a)),
@@ -88,9 +89,9 @@ def _across_labels(
     whole = (targets >= 0).all(axis=1)
     y = (targets == 1).astype(float)
     found = [
-        ("You fitted on a softmax over labels, in which they compete (TRAPS 9); fit on the "
+        ("You fitted on a softmax over labels, in which they compete; fit on the "
          "scores as they are.", _newton(shares[seen], y[seen])),
-        ("You fitted on a softmax of 100 times the scores, in which labels compete (TRAPS 9); fit "
+        ("You fitted on a softmax of 100 times the scores, in which labels compete; fit "
          "on the scores as they are.", _newton(sharp[seen], y[seen])),
         ("Those are the means of the labels' own fits; fit one a and one b on all entries.",
          tuple(np.mean(each, axis=0))),

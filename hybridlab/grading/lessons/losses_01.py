@@ -18,7 +18,7 @@ from hybridlab.grading.trial import Mistake, Trial
 
 Array = np.ndarray
 
-ADDED_UP = "You added the entries up; the loss is the mean over all B x L entries (TRAPS 14)."
+ADDED_UP = "You added the entries up; the loss is the mean over all B x L entries."
 ADDED_UP_LABELS = (
     "You added over labels and averaged over images only: that is L times the mean over all B x L "
     "entries, and every other weight in a recipe would have to follow L."

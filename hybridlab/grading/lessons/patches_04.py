@@ -74,7 +74,7 @@ def check_patch_scores(trial: Trial) -> None:
                     "softmax; F.normalize(x, dim=...) leaves it 0.")
         trial.equal(trial.call("patch_scores", tensor(tokens), tensor(texts), None),
                     _best(tokens, texts), "the best patches with tokens of zeros")
-        kept(trial, "patch_scores", "the scores", tokens, texts, temperature=at)
+        kept(trial, "patch_scores", "the scores", right, tokens, texts, temperature=at)
 
 
 def _tokens(rng: np.random.Generator) -> Drawn:

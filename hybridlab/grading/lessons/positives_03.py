@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from hybridlab.grading.comparing import as_array
 from hybridlab.grading.lessons.losses_01 import tensor
 from hybridlab.grading.lessons.pairs_03 import NUMBER, SIGN, exact
 from hybridlab.grading.lessons.rows_03 import (
@@ -38,6 +39,15 @@ _NO_NEGATIVE = (
     "If the parts above are right: where a row has no negative its positives cost log(1) = 0. If "
     "NaN comes out: -inf minus -inf is NaN, so subtract no largest score by hand; torch.logsumexp "
     "knows that a sum of nothing is 0."
+)
+_SPOILT = (
+    "The gradient of 0 / 0 and of 0 times infinity is NaN, even where a later masked_fill or "
+    "torch.where hides the value: choose before the logarithm and before the division, by "
+    "count.clamp(min=1)."
+)
+_DETACHED = (
+    "If the loss is right: nothing may be detached on the way to it, negatives as little as "
+    "positives."
 )
 _TRUE = "positives holds truth values: ~positives is its opposite, 1 - positives is an error."
 
@@ -107,15 +117,15 @@ def check_multi_positive_loss(trial: Trial) -> None:
             ("the gradient of the scores", _scores(trial.rng, False)),
             ("the gradient where one image's positives are all texts", _full_row(trial.rng)),
             ("the gradient where two images and one text have no positive", _without(trial.rng)),
+            ("the gradient where nothing is positive", _nothing(trial.rng)),
         ):
             given = tensor(scores, double=True, gradient=True)
             got, found = trial.gradients(_NAME, given, _given(scores, positives)[1])
             trial.tensor(got, given, "the loss of float64 scores")
             trial.form(got, np.zeros(()), "the loss", NUMBER)
+            spoilt = np.isnan(as_array(found[0])).any()
             trial.equal(found[0], _gradient(scores, positives), what,
-                        hint="If the loss is right: nothing may be detached on the way to it, "
-                        "negatives as little as positives; and 0 times infinity is NaN, so choose "
-                        "by masked_fill or torch.where, and before the logarithm.")
+                        hint=_SPOILT if spoilt else _DETACHED)
 
 
 def _given(scores: Array, positives: Array) -> tuple[object, object]:
@@ -154,6 +164,12 @@ def _full_row(rng: np.random.Generator) -> Drawn:
     scores, positives = _scores(rng, False)
     positives[rng.integers(len(scores))] = True
     return (scores, positives) if not positives.all(axis=0).any() else _full_row(rng)
+
+
+def _nothing(rng: np.random.Generator) -> Drawn:
+    """No positive at all."""
+    scores, positives = _scores(rng, False)
+    return scores, np.zeros_like(positives)
 
 
 def _gradient(scores: Array, positives: Array) -> Array:

@@ -61,8 +61,14 @@ def check_prompt_ensemble(trial: Trial) -> None:
             [Mistake("The mean of vectors that cancel has length 0, too: divide it with care, "
                      "F.normalize(mean, dim=1).", _row(right, 1, nan))],
         )
+        short = _prompts(rng, square=False) / 2**17
+        trial.equal(trial.call("prompt_ensemble", tensor(short)), _right(short),
+                    "the ensembles of vectors of lengths near 0.00001",
+                    hint="A constant that is added to a length shows where the length is small: "
+                    "F.normalize, or clamp(min=1e-12), leave it as it is.")
     with trial.part("dtype"):
-        kept(trial, "prompt_ensemble", "the ensembles", _prompts(trial.rng, square=False))
+        prompts = _prompts(trial.rng, square=False)
+        kept(trial, "prompt_ensemble", "the ensembles", _right(prompts), prompts)
 
 
 def _prompts(rng: np.random.Generator, square: bool) -> Array:

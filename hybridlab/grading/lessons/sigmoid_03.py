@@ -24,7 +24,7 @@ from hybridlab.grading.trial import Mistake, Trial
 Array = np.ndarray
 Drawn = tuple[Array, Array, float, float]
 
-_EXAMPLE = np.array([[2.0, 0.0], [0.0, 1.0]]), np.array([[3.0, 4.0], [0.0, 5.0]]), 5.0, -3.0
+_EXAMPLE = np.array([[3.0, 4.0], [0.0, 2.0]]), np.array([[4.0, 3.0], [0.0, 5.0]]), 5.0, -3.0
 _STABLE = (
     "log(sigmoid(x)) is log(0) for a logit of -1000, and a clamp hides how wrong the answer is. "
     "F.logsigmoid(x) computes it from the logit itself."

@@ -81,7 +81,7 @@ def check_bow_targets(trial: Trial) -> None:
                     [_last_column(some, vocabulary)], picture=title, hint=_ALL_MARKS,
                     shape_hint=_SHAPE)
         trial.equal(trial.call("bow_targets", [], vocabulary), np.zeros((0, len(vocabulary))),
-                    "the targets of no captions", shape_hint=_SHAPE)
+                    "the result for no captions", shape_hint=_SHAPE)
 
 
 def _right_words(caption: str) -> list[str]:

@@ -107,7 +107,7 @@ def average_precision(scores, targets):
 
 
 # %% Wrong 1.1: sorts the caller's scores
-# says: changed its argument number 1 in place
+# says: in place
 def average_precision(scores, targets):
     positive = targets == 1
     if not positive.any():
@@ -334,7 +334,7 @@ def cf1(decisions, targets):
 
 
 # %% Wrong 1.2: changes the decisions
-# says: changed its argument number 1 in place
+# says: in place
 def cf1(decisions, targets):
     there = targets.any(axis=0)
     predicted = decisions.sum(axis=0)
@@ -638,7 +638,7 @@ def weighted_bce(logits, targets, pos_weight):
 
 
 # %% Wrong 1.4: negates the logits in place
-# says: changed its argument number 1 in place
+# says: in place
 def weighted_bce(logits, targets, pos_weight):
     positive = pos_weight * F.softplus(-logits) * targets
     if not logits.requires_grad:
@@ -1000,7 +1000,7 @@ def top_k_confident(scores, k, cut=0.5):
 
 
 # %% Wrong 1.6: the chosen scores are used up in place
-# says: changed its argument number 1 in place
+# says: in place
 def top_k_always(scores, k):
     chosen = np.zeros(scores.shape, dtype=bool)
     rows = np.arange(len(scores))

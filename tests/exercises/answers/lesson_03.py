@@ -159,7 +159,7 @@ def contrastive_loss(image_emb, text_emb, scale):
 
 
 # %% Wrong 3.1: the scale turned into a number
-# says: no gradient flows through contrastive_loss to its argument number 3
+# says: no gradient flows through contrastive_loss to scale
 def contrastive_loss(image_emb, text_emb, scale):
     logits = float(scale) * F.normalize(image_emb, dim=1) @ F.normalize(text_emb, dim=1).T
     match = torch.arange(len(logits))
@@ -177,7 +177,7 @@ def contrastive_loss(image_emb, text_emb, scale):
 
 
 # %% Wrong 3.1: divided in place
-# says: changed its argument number 1 in place
+# says: in place
 def contrastive_loss(image_emb, text_emb, scale):
     with torch.no_grad():
         image_emb /= image_emb.norm(dim=1, keepdim=True)
@@ -604,7 +604,7 @@ def siglip_loss(image_emb, text_emb, scale, bias):
 
 
 # %% Wrong 3.3: the bias turned into a number
-# says: no gradient flows through siglip_loss to its argument number 4
+# says: no gradient flows through siglip_loss to bias
 def siglip_loss(image_emb, text_emb, scale, bias):
     logits = scale * F.normalize(image_emb, dim=1) @ F.normalize(text_emb, dim=1).T + float(bias)
     z = 2 * torch.eye(len(logits), dtype=logits.dtype) - 1
@@ -915,6 +915,21 @@ def bow_targets(captions, vocabulary):
 
 
 # === 3.4 ========================================================================================
+
+
+# %% Wrong 3.4: a constant where nothing is positive
+# says: no gradient flows through multi_positive_loss to scores
+def multi_positive_loss(scores, positives):
+    if not positives.any():
+        return torch.zeros((), dtype=scores.dtype)
+    total = 0
+    for logits, mask in ((scores, positives), (scores.T, positives.T)):
+        negatives = torch.logsumexp(logits.masked_fill(mask, -torch.inf), dim=1, keepdim=True)
+        each = F.softplus(negatives - logits).masked_fill(~mask, 0)
+        count = mask.sum(dim=1)
+        rows = each.sum(dim=1) / count.clamp(min=1)
+        total = total + rows.sum() / (count > 0).sum().clamp(min=1)
+    return total / 2
 
 
 # %% Wrong 3.4: positives compete

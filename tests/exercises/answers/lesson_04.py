@@ -48,6 +48,13 @@ def _fitted(s, y, weight=1.0):
 # === 4.1 ========================================================================================
 
 
+# %% Wrong 4.1: a little added to each length
+# says: A constant that is added to a length shows
+def prompt_ensemble(prompt_emb):
+    unit = prompt_emb / (prompt_emb.norm(dim=2, keepdim=True) + 1e-6)
+    return F.normalize(unit.mean(dim=1), dim=1)
+
+
 # %% Wrong 4.1: prompts as long as they are
 # says: You did not normalise the prompts before the mean
 def prompt_ensemble(prompt_emb):
@@ -149,7 +156,7 @@ def prompt_ensemble(prompt_emb):
 
 
 # %% Wrong 4.1: normalises in place
-# says: changed its argument number 1 in place
+# says: in place
 def prompt_ensemble(prompt_emb):
     prompt_emb /= prompt_emb.norm(dim=-1, keepdim=True).clamp(min=1e-12)
     return F.normalize(prompt_emb.mean(dim=1), dim=-1)
@@ -216,14 +223,14 @@ def zero_shot_scores(image_emb, text_emb):
 
 
 # %% Wrong 4.2: CLIP's softmax
-# says: adding a label changes the others (TRAPS 9). Give the cosines
+# says: adding a label changes the others. Give the cosines
 def zero_shot_scores(image_emb, text_emb):
     cosines = F.normalize(image_emb, dim=-1) @ F.normalize(text_emb, dim=-1).T
     return (100 * cosines).softmax(dim=-1)
 
 
 # %% Wrong 4.2: a softmax without scale
-# says: (Yours lacks even CLIP's scale.)
+# says: (And CLIP's scale is missing in yours.)
 def zero_shot_scores(image_emb, text_emb):
     cosines = F.normalize(image_emb, dim=-1) @ F.normalize(text_emb, dim=-1).T
     return cosines.softmax(dim=-1)
@@ -758,7 +765,7 @@ def platt(scores, targets):
 
 
 # %% Wrong 4.4: standardises the caller's scores
-# says: changed its argument number 1 in place
+# says: in place
 def platt(scores, targets):
     middle, spread = scores[targets >= 0].mean(), scores[targets >= 0].std()
     scores -= middle
@@ -854,6 +861,15 @@ def platt(scores, targets):
 
 
 # === 4.5 ========================================================================================
+
+
+# %% Wrong 4.5: values and indices
+# says: values and indices; x.amax
+def patch_scores(tokens, text_emb, temperature=0.05):
+    cosines = F.normalize(tokens, dim=2) @ F.normalize(text_emb, dim=1).T
+    if temperature is None:
+        return cosines.max(dim=1)
+    return (torch.softmax(cosines / temperature, dim=1) * cosines).sum(dim=1)
 
 
 # %% Wrong 4.5: a softmax over labels
