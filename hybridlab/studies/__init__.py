@@ -9,5 +9,7 @@ RECORDED: dict[int, tuple[str, ...]] = {
         "hybridlab.studies.losses", "hybridlab.studies.losses_rare",
         "hybridlab.studies.losses_balanced",
     ),
+    3: ("hybridlab.studies.contrast",),
+    4: ("hybridlab.studies.prompts", "hybridlab.studies.within"),
     8: ("hybridlab.studies.parts",),
 }

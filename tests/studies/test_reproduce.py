@@ -105,7 +105,7 @@ def test_a_lesson_without_a_study_is_told(capsys):
     with pytest.raises(SystemExit):
         cli.main(["reproduce", "02"])
     told = capsys.readouterr().err
-    assert "lesson 02 has no recorded study; known ones: 00, 01, 08" in told
+    assert "lesson 02 has no recorded study; known ones: 00, 01, 03, 04, 08" in told
 
 
 def test_the_code_of_the_runs_is_recorded():
