@@ -176,10 +176,12 @@ def test_telling_inputs_part_the_right_answer_from_all_mistakes() -> None:
         telling.telling(lambda: 2, judge)
 
 
-def test_only_diagnoses_of_their_own_are_given_for_an_example() -> None:
-    mistakes = [Mistake("right by chance", 1.0), Mistake("one", 2.0), Mistake("two", 3.0),
-                Mistake("as two", 3.0), Mistake("shape", np.ones(2))]
-    assert [each.words for each in telling.own(1.0, mistakes)] == ["one", "shape"]
+def test_an_example_tells_what_shows_on_it_and_few_that_look_alike_together() -> None:
+    mistakes = [Mistake("right by chance.", 1.0), Mistake("one.", 2.0), Mistake("two.", 3.0),
+                Mistake("as two.", 3.0), Mistake("shape.", np.ones(2)),
+                *(Mistake(f"of a crowd {at}.", 5.0) for at in range(4))]
+    found = [each.words for each in telling.own(1.0, mistakes)]
+    assert found == ["one.", "Either: two. Or: as two.", "shape."]
     assert telling.own(np.nan, [Mistake("nan, too", np.nan)]) == []
 
 
