@@ -84,11 +84,20 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     Raises:
         ValueError: an unknown setting.
     """
-    if strange := set(config) - set(RECIPE):
-        raise ValueError(f"unknown settings {sorted(strange)}; known are {', '.join(RECIPE)}")
+    require_known(config, RECIPE)
     return measured(config, seed, lambda channels, vocabulary: Contrasted(
         channels, vocabulary, config["loss"], scale=config["scale"], same=config["same"]
     ))
+
+
+def require_known(config: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+    """Refuse settings that a recipe does not have.
+
+    Raises:
+        ValueError: names them, and those that there are.
+    """
+    if strange := set(config) - set(recipe):
+        raise ValueError(f"unknown settings {sorted(strange)}; known are {', '.join(recipe)}")
 
 
 def measured(

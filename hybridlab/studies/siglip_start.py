@@ -40,8 +40,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     Raises:
         ValueError: an unknown setting.
     """
-    if strange := set(config) - set(RECIPE):
-        raise ValueError(f"unknown settings {sorted(strange)}; known are {', '.join(RECIPE)}")
+    contrast.require_known(config, RECIPE)
 
     def head(channels: int, vocabulary: WordVocabulary) -> DualEncoder:
         made = DualEncoder(channels, vocabulary, config["loss"])
