@@ -1,4 +1,4 @@
-"""Losses of the course, with their reductions written down (TRAPS 13 and 14)."""
+"""Losses of the course, with their reductions written down (traps 13 and 14)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 def multi_positive_contrastive(
     logits: Tensor, positives: Tensor, known: Tensor | None = None
 ) -> Tensor:
-    """Softmax contrastive loss in which a row may have several positives (TRAPS 13).
+    """Softmax contrastive loss in which a row may have several positives (trap 13).
 
     Each positive competes with the row's negatives only, never with the other positives: a picture
     of a cow *and* an egg must not choose between them. With one positive per row this is the
@@ -57,7 +57,7 @@ def symmetric_contrastive(logits: Tensor, positives: Tensor) -> Tensor:
 
 def masked_bce(logits: Tensor, targets: Tensor) -> Tensor:
     """Binary cross-entropy, mean over all annotated entries of the batch (not over B alone: the
-    two differ by a factor of L, TRAPS 14).
+    two differ by a factor of L, trap 14).
 
     Shape:
         logits (B, L), targets (B, L) in {0, 1} or -1 for not annotated -> scalar; 0 if nothing is
@@ -152,7 +152,7 @@ def asymmetric_loss(
         positive: (1 - p)^gamma_pos log p        negative: p_m^gamma_neg log(1 - p_m)
         p_m = max(p - clip, 0)
 
-    The paper's code adds over the batch; here it is the mean over annotated entries (TRAPS 14). The
+    The paper's code adds over the batch; here it is the mean over annotated entries (trap 14). The
     focusing weights carry gradients, as the formula is written.
 
     Args:

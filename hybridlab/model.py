@@ -91,7 +91,7 @@ class HybridClassifier(nn.Module):
     def forward(self, cnn_pixels: Tensor, clip_pixels: Tensor) -> HybridOutput:
         """Both views of the same images, each preprocessed its encoder's way.
 
-        The decoder runs free: no true label is ever seen here, in training either (TRAPS 6).
+        The decoder runs free: no true label is ever seen here, in training either (trap 6).
         """
         decoded = self.decoder.decode(self.cnn(cnn_pixels).tokens)
         h_clip = self.clip.encode_image(clip_pixels).image_emb

@@ -42,7 +42,7 @@ class Built:
         test: the test scenes themselves.
         decoder_on_train: OF1 of the decoder's sets on the scenes it was fitted on. Above its OF1 on
             test scenes by its optimism: a fusion that learnt from those views would trust the
-            decoder too much (TRAPS 6), so it learns from cross-fitted ones.
+            decoder too much (trap 6), so it learns from cross-fitted ones.
     """
 
     model: HybridClassifier

@@ -49,7 +49,7 @@ class Prediction:
 
         Args:
             top: the `top` most probable labels whatever their probability, as in the CNN-RNN
-                paper (TRAPS 2); together with `threshold`, at most so many of those above it.
+                paper (trap 2); together with `threshold`, at most so many of those above it.
             threshold: one threshold for all labels instead of their own.
 
         Raises:

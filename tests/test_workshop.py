@@ -160,7 +160,7 @@ def test_the_training_views_are_cross_fitted_and_the_others_are_not(shop):
 
 def test_no_true_label_reaches_the_views(shop, monkeypatch):
     """What enters the fusion is decoded free-running: with the decoders as they are, other targets
-    leave it as it was (TRAPS 6)."""
+    leave it as it was (trap 6)."""
     from hybridlab.training import stages
 
     decoder = shop.decoder

@@ -1,4 +1,4 @@
-"""What every contrastive loss asks of its input, said in words when it is not so (TRAPS 8)."""
+"""What every contrastive loss asks of its input, said in words when it is not so (trap 8)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def scalar_problem(name: str, value: Tensor | float | None, *, positive: bool) -
     """What is wrong with a scale or a bias, or None."""
     if value is None:
         return (
-            f"{name} is None; expected a number. CLIP's checkpoints have no logit_bias (TRAPS 10): "
+            f"{name} is None; expected a number. CLIP's checkpoints have no logit_bias: "
             "score and train them with clip_loss"
         )
     tensor = torch.as_tensor(value)

@@ -1,4 +1,4 @@
-"""False negatives, seed 004's caveat: two pairs of one batch may say the same (TRAPS 13).
+"""False negatives, seed 004's caveat: two pairs of one batch may say the same (trap 13).
 
 A batch with two pictures of a cow and twice "a cow" punishes each picture for liking the other's
 text. Two remedies, both from the pairs' keys: call such pairs positives, or leave them out.

@@ -1,4 +1,4 @@
-"""One batch over several processes: gathered rows whose gradients find the way home (TRAPS 15).
+"""One batch over several processes: gathered rows whose gradients find the way home (trap 15).
 
 A contrastive loss needs every row of the batch. Each process computes the part of the loss that
 belongs to its own rows, against all rows of all processes, and the gradient that falls on another

@@ -1,4 +1,4 @@
-"""SigLIP's loss: every pair of an image and a text is a yes-or-no question (TRAPS 10)."""
+"""SigLIP's loss: every pair of an image and a text is a yes-or-no question (trap 10)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def siglip_loss(
     the loss is 0 with gradients of 0; where B is 1 it is the match's own term.
 
     Args:
-        image_emb, text_emb: unit vectors (TRAPS 8), lengths checked to 1e-2.
+        image_emb, text_emb: unit vectors (trap 8), lengths checked to 1e-2.
         logit_scale, logit_bias: see `ScaleAndBias`; the scale itself, not its logarithm.
         positives: bool; which pairs match, if not the diagonal alone (`positives_of`).
         known: bool; pairs that are False are left out of the sum (`known_pairs`).

@@ -32,13 +32,13 @@ def clip_loss(
     It looks at the values of its input, which on an accelerator waits for the encoders to finish.
 
     One large batch is not the mean of small ones: each row's negatives are the rest of the batch.
-    Adding up losses of parts of a batch is therefore another loss (TRAPS 15).
+    Adding up losses of parts of a batch is therefore another loss (trap 15).
 
     Args:
-        image_emb, text_emb: unit vectors (TRAPS 8), lengths checked to 1e-2.
+        image_emb, text_emb: unit vectors (trap 8), lengths checked to 1e-2.
         logit_scale: the scale itself, such as `Temperature().logit_scale`; not its logarithm.
         positives: bool; which pairs belong together, if not the diagonal alone (`positives_of`).
-            Positives do not compete with each other, see `multi_positive_contrastive` (TRAPS 13).
+            Positives do not compete with each other, see `multi_positive_contrastive` (trap 13).
         known: bool; pairs that are False are left out, neither positive nor negative
             (`known_pairs`).
         gathered: the batch is that of all processes of torch.distributed, in the order of their

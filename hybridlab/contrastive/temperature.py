@@ -58,7 +58,7 @@ class Temperature(nn.Module):
 
 
 class ScaleAndBias(nn.Module):
-    """SigLIP's learnt scale and bias: logits = logit_scale * cosine + logit_bias (TRAPS 10).
+    """SigLIP's learnt scale and bias: logits = logit_scale * cosine + logit_bias (trap 10).
 
     The bias starts at -10 because B - 1 of a text's B pairs are no match: without it the first
     steps would do little else than learn to say no. The paper clamps neither number.

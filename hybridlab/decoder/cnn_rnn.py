@@ -2,7 +2,7 @@
 
 Seed 000 section 1, after "CNN-RNN: A Unified Framework for Multi-Label Image Classification"
 (arXiv 1604.04573). At each step it looks at the map with additive attention, queried by its own
-last state h_{t-1} (TRAPS 21), reads the label before, and scores every label and STOP.
+last state h_{t-1} (trap 21), reads the label before, and scores every label and STOP.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Decoded:
         label_seq: (B, T) long: labels, then STOP, then PAD.
         step_logits: (B, T, L + 1), the last column is STOP.
         step_states: (B, T, D), the top layer's state after each step.
-        mask: (B, T) bool, true up to and including STOP (TRAPS 7).
+        mask: (B, T) bool, true up to and including STOP (trap 7).
         h_rnn: (B, D), the state after the last valid step.
         attention: (B, T, P), where each step looked; rows sum to 1.
-        probs: (B, L), for each label the largest step probability over valid steps (TRAPS 5).
+        probs: (B, L), for each label the largest step probability over valid steps (trap 5).
     """
 
     label_seq: Tensor
@@ -106,7 +106,7 @@ class LabelDecoder(nn.Module):
         """Teacher forcing: the step logits when each step is told the true label before it.
 
         For training the decoder only. Never use the states of this pass as features: they have
-        read the true labels (TRAPS 6).
+        read the true labels (trap 6).
 
         Args:
             tokens: (B, P, C).
@@ -209,7 +209,7 @@ class LabelDecoder(nn.Module):
 
 
 def max_over_steps(step_logits: Tensor, mask: Tensor) -> Tensor:
-    """One probability per label: the largest over valid steps (TRAPS 5 and 7).
+    """One probability per label: the largest over valid steps (traps 5 and 7).
 
     Args:
         step_logits: (B, T, L + 1), the last column is STOP.

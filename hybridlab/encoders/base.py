@@ -100,7 +100,7 @@ def weights_hash(module: nn.Module) -> str:
     """A name for the exact weights: 32 hexadecimal characters.
 
     Covers names, dtypes, shapes and bytes of all parameters and persistent buffers. Device, memory
-    format and the order of registration do not change it; one bit of one weight does (TRAPS 16).
+    format and the order of registration do not change it; one bit of one weight does (trap 16).
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
@@ -125,7 +125,7 @@ def freeze(module: ModuleT) -> ModuleT:
     """Freeze a module: no gradients, and BatchNorm and dropout in eval() for good.
 
     A parent's `.train()` reaches every child and would set BatchNorm to learning again, gradients
-    or not (TRAPS 15); here it leaves this module in eval. The third meaning of frozen, out of the
+    or not (trap 15); here it leaves this module in eval. The third meaning of frozen, out of the
     optimiser, is the caller's; stale gradients are dropped, so that an optimiser that still holds
     the parameters passes over them.
 

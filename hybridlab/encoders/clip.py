@@ -1,7 +1,7 @@
 """CLIP models through open_clip: the course's own tiny one, and any other by name.
 
 One interface for all: `encode_image` gives the global embedding and patch tokens in the space of
-the texts, `encode_text` gives the texts. Both are unit length (TRAPS 8).
+the texts, `encode_text` gives the texts. Both are unit length (trap 8).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ClipEncoder(nn.Module):
     Attributes:
         name: "tiny", "MODEL:TAG" of open_clip, or "local-dir:FOLDER".
         dim: D, the width of the shared space.
-        preprocessing: the model's own (TRAPS 12).
+        preprocessing: the model's own (trap 12).
         tokenizer: texts -> (L, T) token numbers, padded to the model's length.
     """
 
@@ -80,7 +80,7 @@ class ClipEncoder(nn.Module):
 
     @property
     def logit_bias(self) -> Tensor | None:
-        """SigLIP's bias, which is added to logit_scale * cosine; None for CLIP (TRAPS 10)."""
+        """SigLIP's bias, which is added to logit_scale * cosine; None for CLIP (trap 10)."""
         return getattr(self.model, "logit_bias", None)
 
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
@@ -205,7 +205,7 @@ def build_from_folder(
         preprocessing = of_folder(folder)
     source = f"local-dir:{folder}"
     # through `local-dir:`, open_clip reads the preprocessing from the same JSON file; a bare
-    # checkpoint path would silently take OpenAI's mean and std (TRAPS 12)
+    # checkpoint path would silently take OpenAI's mean and std (trap 12)
     with said_already():
         model = open_clip.create_model(source, load_weights=False, pretrained_text=False)
     if pretrained:

@@ -44,7 +44,7 @@ def build_clip(
         pretrained: False gives random weights, on purpose only.
         weights_path: a local checkpoint in place of a tag.
         preprocessing: needed with `weights_path`: a file does not say what it was trained with,
-            and open_clip would silently take OpenAI's mean and std (TRAPS 12).
+            and open_clip would silently take OpenAI's mean and std (trap 12).
         seed: of random weights. The global generator is not touched.
 
     Raises:

@@ -1,6 +1,6 @@
 """An open_clip model's own preprocessing: from its configuration, told and never guessed.
 
-Where mean and std are not told, open_clip silently takes OpenAI's (TRAPS 12).
+Where mean and std are not told, open_clip silently takes OpenAI's (trap 12).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 CLIP's own tokenizer comes with open_clip. SigLIP's is read by the package transformers (the extra
 `gemma`) from files of the hub; open_clip has it pad every text to the full length, as SigLIP was
-trained (TRAPS 10).
+trained (trap 10).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The tower's states are averaged over squares of 4 x 4 places, scaled by an RMS n
 the width of the language model (Gemma 3 technical report, 2025, arXiv 2503.19786). The classes are
 those of the package transformers (the extra `gemma`).
 
-Gemma drops SigLIP's pooling head and has no text tower (TRAPS 11): nothing here lies in a space of
+Gemma drops SigLIP's pooling head and has no text tower (trap 11): nothing here lies in a space of
 texts. `with_head` gives the tower the head of a SigLIP of the same width. Gemma's tower was trained
 on after that head was dropped, so whether the two still fit is for `zeroshot.alignment` to measure.
 """
@@ -67,7 +67,7 @@ class GemmaTower(nn.Module):
         name: what it was built from.
         dim: D of the tower.
         language_dim: D' of the language model.
-        preprocessing: the model's own (TRAPS 12).
+        preprocessing: the model's own (trap 12).
     """
 
     def __init__(
@@ -145,7 +145,7 @@ def build_gemma_tower(
         source: the folder of a Gemma 3 model; the name of one that the hub's cache holds, such as
             "google/gemma-3-4b-it" (nothing is fetched: its licence must be accepted first, and it
             is large); or a configuration, such as `gemma_config` gives, for random weights.
-        preprocessing: in place of what the folder tells; needed where it does not (TRAPS 12).
+        preprocessing: in place of what the folder tells; needed where it does not (trap 12).
         with_head: a SigLIP pooling head, (B, places, D) -> (B, D); see `siglip_head`.
         seed: of random weights. The global generator is not touched.
 

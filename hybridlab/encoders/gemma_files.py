@@ -54,7 +54,7 @@ def of_folder(folder: Path) -> Preprocessing:
     """The preprocessing that the folder's processor tells, without "pan and scan" of long images.
 
     Raises:
-        ValueError: it tells none, or another than a resized square; nothing is guessed (TRAPS 12).
+        ValueError: it tells none, or another than a resized square; nothing is guessed (trap 12).
     """
     told: dict[str, Any] = {}
     for name in PROCESSORS:

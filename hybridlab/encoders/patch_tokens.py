@@ -12,7 +12,7 @@ of one place alone, so it lies in the same space:
 | ViT of timm, MAP head (SigLIP) | a learnt query attends to all, MLP | the head on this one place |
 | ModifiedResNet (RN50) | attention pooling | value and output projection |
 
-A MAP head on one place: softmax over a single key is 1 (TRAPS 3), so the query and the keys have no
+A MAP head on one place: softmax over a single key is 1 (trap 3), so the query and the keys have no
 say, and the value, its projection and the MLP are left. RN50 is treated in the same manner, without
 the positions that its pooling adds: MaskCLIP (Zhou, Loy, Dai 2022, arXiv 2112.01071) leaves them
 out too. For the tiny CLIP alone the tokens' mean is the embedding.

@@ -1,6 +1,6 @@
 """From images of any size to the normalised square pixels that an encoder was trained on.
 
-An encoder carries its own `Preprocessing` (TRAPS 12): another mean or std raises no error and
+An encoder carries its own `Preprocessing` (trap 12): another mean or std raises no error and
 costs points.
 """
 

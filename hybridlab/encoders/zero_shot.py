@@ -1,7 +1,7 @@
 """Scores of labels from words alone: text embeddings of prompts against a picture.
 
 A score is a similarity (cosine), not a probability, and labels do not compete: softmax over labels
-is wrong where several are present (TRAPS 9).
+is wrong where several are present (trap 9).
 """
 
 from __future__ import annotations

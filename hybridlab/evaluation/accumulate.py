@@ -2,7 +2,7 @@
 
 Averages of batch metrics are not the metric of the whole, and histograms of scores ("binned" AP)
 are biased. So keep every score, as float32, and compute at the end: 40,000 x 80 take 16 MB
-(TRAPS 2). Distributed samplers pad their shards with copies of images, which would count twice:
+(trap 2). Distributed samplers pad their shards with copies of images, which would count twice:
 rows are told apart by image id.
 
     gathered = MetricAccumulator()

@@ -8,7 +8,7 @@
 
 The numbers differ, "interpolated" being the "uninterpolated" or more: never compare one kind with
 another. Equal scores enter together in each. A label without a positive in the split is left out
-of the mean and reported in `absent`; it is never silently 0 or NaN (TRAPS 2).
+of the mean and reported in `absent`; it is never silently 0 or NaN (trap 2).
 """
 
 from collections.abc import Callable

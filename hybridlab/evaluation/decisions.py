@@ -1,7 +1,7 @@
 """CP, CR, CF1, OP, OR, OF1, exact match and Hamming loss of yes/no decisions.
 
 A label without a positive in the split is left out of the means over labels and reported in
-`absent`; it is never silently 0 (TRAPS 1). Where decisions come from: thresholds on
+`absent`; it is never silently 0 (trap 1). Where decisions come from: thresholds on
 probabilities, or `hybridlab.evaluation.top_k`.
 """
 
@@ -103,7 +103,7 @@ def rates_from_counts(hits: Array, predicted: Array, positive: Array) -> Rates:
         # An absent label has no hits, so it adds 0 above; below it is not counted.
         return ratio(values.sum(axis=-1), present, np.nan)
 
-    # TRAPS 1: CF1 takes the means first and the harmonic mean after; never-predicted counts as 0.
+    # trap 1: CF1 takes the means first and the harmonic mean after; never-predicted counts as 0.
     cp = over_labels(ratio(hits, predicted, 0.0))
     cr = over_labels(ratio(hits, positive, 0.0))
     all_hits, all_predicted = hits.sum(axis=-1), predicted.sum(axis=-1)

@@ -10,7 +10,7 @@
 
 Inputs are anything that `numpy.asarray` takes (CPU tensors too). Targets are 1 (present),
 0 (absent) or -1 (not annotated: the entry is masked). A label without a positive in the split is
-left out of every mean over labels and reported in `absent`; it is never silently 0 (TRAPS 1-2).
+left out of every mean over labels and reported in `absent`; it is never silently 0 (traps 1 and 2).
 """
 
 from hybridlab.evaluation.average_precision import (

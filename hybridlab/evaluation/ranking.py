@@ -2,7 +2,7 @@
 
 These read each row of the scores by itself and average over images. Nothing here may stand beside
 mAP, which reads each column and averages over labels. MAP@10 of the CNN-RNN paper (61.2 on COCO,
-56.1 on NUS-WIDE) is `map_at_k`, an average over images (TRAPS 2).
+56.1 on NUS-WIDE) is `map_at_k`, an average over images (trap 2).
 
 An entry that is not annotated (-1) is left out of its image's ranking. An image with nothing
 annotated is left out of every average.
@@ -59,7 +59,7 @@ class RankingPerImage(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class MapAtK:
-    """Average precision of each image's k best labels; not a class-mAP (TRAPS 2).
+    """Average precision of each image's k best labels; not a class-mAP (trap 2).
 
     Attributes:
         value: mean over the images that have a positive, in [0, 1]; NaN if none has.

@@ -1,6 +1,6 @@
 """Is it a difference? Tests over paired seeds, their correction, effect sizes, and words.
 
-Pair by seed: the same seed, split and recipe on both sides (TRAPS 18), so that what the seed does
+Pair by seed: the same seed, split and recipe on both sides (trap 18), so that what the seed does
 to both cancels.
 
 Why not Wilcoxon's signed-rank test, the usual advice for few runs: it only sees the order of the

@@ -1,9 +1,9 @@
 """Decision thresholds that maximise F1, found exactly, and held back where data are few.
 
 The objective is per-label F1 (so macro-F1), and OF1 for the one global threshold; not CF1, which
-thresholds can game (TRAPS 19). Fit on a validation split, report on another: a threshold scored
+thresholds can game (trap 19). Fit on a validation split, report on another: a threshold scored
 on the data that chose it flatters itself. Rare labels overfit theirs, so each is shrunk towards
-the global one by its number of positives (TRAPS 20).
+the global one by its number of positives (trap 20).
 """
 
 from dataclasses import dataclass

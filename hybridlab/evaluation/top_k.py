@@ -1,6 +1,6 @@
 """Decisions by rank: the k best labels of each image, in both senses that papers publish.
 
-TRAPS 2: the CNN-RNN paper's "top-3" always emits three labels. Later papers' "top-3" takes, of
+Trap 2: the CNN-RNN paper's "top-3" always emits three labels. Later papers' "top-3" takes, of
 the three, only those that the model would also say yes to. The second has more precision and less
 recall on images with few labels, so results of one sense must not stand beside the other's.
 """

@@ -52,7 +52,7 @@ def evidence(probs: Tensor) -> Tensor:
 
     Unlike hidden states, the opinions of two decoders speak of the same thing, column by column.
     That is what allows cross-fitting: the fusion learns from decoders that have not seen the image,
-    and meets another decoder at the end (TRAPS 6).
+    and meets another decoder at the end (trap 6).
 
     Args:
         probs: (B, L) in [0, 1], such as `Decoded.probs`.

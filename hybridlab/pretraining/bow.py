@@ -44,7 +44,7 @@ class BagOfWords(nn.Module):
         return self.linear(seen.pooled)
 
     def loss(self, seen: EncoderOutput, pairs: Pairs) -> Tensor:
-        """Binary cross-entropy: sum over the V words, mean over the B captions (TRAPS 14)."""
+        """Binary cross-entropy: sum over the V words, mean over the B captions (trap 14)."""
         targets = bow_targets(pairs.captions, self.vocabulary).to(seen.pooled.device)
         summed = F.binary_cross_entropy_with_logits(self(seen), targets, reduction="sum")
         return summed / len(targets)

@@ -49,7 +49,7 @@ class DualEncoder(nn.Module):
         )
 
     def image_emb(self, seen: EncoderOutput) -> Tensor:
-        """What the trunk saw of B pictures -> (B, D), unit length (TRAPS 8)."""
+        """What the trunk saw of B pictures -> (B, D), unit length (trap 8)."""
         return F.normalize(self.image_projection(seen.pooled), dim=-1)
 
     def text_emb(self, texts: Sequence[str]) -> Tensor:
@@ -58,7 +58,7 @@ class DualEncoder(nn.Module):
         return F.normalize(self.text_projection(self.text(tokens)), dim=-1)
 
     def loss(self, seen: EncoderOutput, pairs: Pairs) -> Tensor:
-        """Contrastive loss of a batch; pairs about the same emoji are positives (TRAPS 13)."""
+        """Contrastive loss of a batch; pairs about the same emoji are positives (trap 13)."""
         images, texts = self.image_emb(seen), self.text_emb(pairs.captions)
         if isinstance(self.scale, Temperature):
             return clip_loss(images, texts, self.scale.logit_scale, positives=pairs.same)

@@ -22,7 +22,7 @@ class Pairs:
         captions: B texts.
         shown: for each picture the emoji that it shows, by their place in the catalogue.
         same: (B, B) bool, True where picture and caption are about the same emoji: their words may
-            differ, but each caption is true of both pictures (TRAPS 13).
+            differ, but each caption is true of both pictures (trap 13).
     """
 
     images: Tensor

@@ -48,6 +48,6 @@ def to_pixels(images: Tensor) -> Tensor:
             f"got images of {images.shape[-2]} x {images.shape[-1]}; resize them to squares first, "
             "as hybridlab.encoders.preprocessing.Preprocessing does"
         )
-    # mean and std 0.5 are those of the trunk's weights (TRAPS 12)
+    # mean and std 0.5 are those of the trunk's weights (trap 12)
     normalised = Preprocessing(image_size=images.shape[-1])(images)
     return normalised.contiguous(memory_format=torch.channels_last)

@@ -3,7 +3,7 @@
 Two losses share one batch. *Global*: the picture's embedding against the words of each emoji shown
 in the batch. *Caption*: the embedding against captions of whole pictures (the plain CLIP loss). A
 third is off by default. *Patch*: as global, with the log-sum-exp over patch tokens in place of the
-embedding, so that one patch may find a small object. All are multi-positive (TRAPS 13).
+embedding, so that one patch may find a small object. All are multi-positive (trap 13).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Features of frozen encoders, computed once and kept on disk under a name that cannot lie.
 
-A cache file's name is a hash of the encoder's weights, its preprocessing and the data (TRAPS 16):
+A cache file's name is a hash of the encoder's weights, its preprocessing and the data (trap 16):
 another encoder, size or scene gives another name, so a stale file is never read.
 """
 

@@ -54,7 +54,7 @@ def train(
     Args:
         stage: a name for progress and errors.
         groups: (module, peak learning rate) pairs; parameters that do not require a gradient are
-            left out of the optimiser (TRAPS 15).
+            left out of the optimiser (trap 15).
         loss_of: row numbers (B,) long -> scalar loss. It closes over the data.
         n_samples: N rows to shuffle anew each epoch.
         epochs: passes over the rows; 0 trains nothing.

@@ -90,7 +90,7 @@ def cross_fitted(
     not seen the scene.
 
     A decoder is better on the scenes it was fitted on than on any other. A fusion that learns from
-    such views trusts them too much (TRAPS 6). So the split is cut into `config.folds`, and each
+    such views trusts them too much (trap 6). So the split is cut into `config.folds`, and each
     fold is decoded by a decoder that was fitted on the others. These decoders learn from fewer
     scenes, and keep their last epoch: their opinions are weaker than those that the fusion meets
     later. More folds make the gap smaller, and cost more.
@@ -185,7 +185,7 @@ def tune_vision(
     report: Report = silent,
 ) -> None:
     """Phase 2: CLIP's vision tower joins at a lower rate; the CNN-RNN stays frozen, so its cached
-    view h_rnn (N, D_rnn) still holds. BatchNorm keeps its statistics (TRAPS 15). The optimiser
+    view h_rnn (N, D_rnn) still holds. BatchNorm keeps its statistics (trap 15). The optimiser
     starts anew: with the rates of this phase, phase 1's moments would be stale in one epoch.
 
     Args:

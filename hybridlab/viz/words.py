@@ -23,7 +23,7 @@ def word_scores(clip: ClipEncoder, image: np.ndarray, words: Sequence[str]) -> n
         words: V phrases as they stand in a sentence ("a cow").
 
     Returns:
-        (V,), in [-1, 1]. No probabilities: several words may fit at once (TRAPS 9).
+        (V,), in [-1, 1]. No probabilities: several words may fit at once (trap 9).
 
     Raises:
         ValueError: no words.

@@ -92,7 +92,7 @@ def ensemble_words(sizes: Sequence[EnsembleSize], printed: str = "mAP") -> str:
 
 
 def score_figure(cosines: ArrayLike, targets: ArrayLike) -> Figure:
-    """Why a cosine is no probability: cosines, sigmoid(cos) and sigmoid(100 cos) (TRAPS 9).
+    """Why a cosine is no probability: cosines, sigmoid(cos) and sigmoid(100 cos) (trap 9).
 
     Args:
         cosines: (N, L).

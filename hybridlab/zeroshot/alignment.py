@@ -2,7 +2,7 @@
 
 Two towers that were trained together are aligned by their loss. Others are not until it is shown:
 Gemma 3's vision tower began as a SigLIP's, was trained on for another end, and lost its pooling
-head, so nothing says that SigLIP's texts still point where its images do (TRAPS 11).
+head, so nothing says that SigLIP's texts still point where its images do (trap 11).
 
 Three questions, on pairs that the map has not seen:
 

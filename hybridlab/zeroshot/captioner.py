@@ -1,7 +1,7 @@
 """A captioner as a zero-shot classifier: how well does the picture predict the label's caption?
 
 Any model that gives log p(caption | image) scores a label by the caption "a picture of LABEL". The
-sum over the words falls with every word, so short names win whatever the picture shows (TRAPS 6);
+sum over the words falls with every word, so short names win whatever the picture shows (trap 6);
 the mean over the words does not.
 
 Within one label the two rank images alike, as the length of its caption is the same for every

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def require_unit(emb: Tensor, name: str) -> Tensor:
-    """Return `emb` if its last axis holds finite vectors of length 1 (TRAPS 8).
+    """Return `emb` if its last axis holds finite vectors of length 1 (trap 8).
 
     Half precision may be off by 1e-2, other types by 1e-3.
 

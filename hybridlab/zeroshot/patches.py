@@ -90,7 +90,7 @@ def against_background(
     """How much better a label fits than the best, or any, of the background texts.
 
     Works for patches (B, P, ...) and for whole pictures (B, ...) alike. Labels do not compete with
-    each other (TRAPS 9), each only with the background.
+    each other (trap 9), each only with the background.
 
     Args:
         scores: (..., L) cosines with the labels.
@@ -98,7 +98,7 @@ def against_background(
         kind: "subtract": score minus the highest background score. "softmax": the label's share,
             exp(scale * score) / (that + the sum over the background), in [0, 1]. "log-odds": the
             logarithm of share / (1 - share), the same order without the ties that a share has where
-            rounding makes it 1 (TRAPS 9).
+            rounding makes it 1 (trap 9).
         scale: for "softmax" and "log-odds" only.
 
     Shape:

@@ -1,6 +1,6 @@
 """Platt scaling: sigmoid(scale * score + bias), fitted on labelled images.
 
-This uses labels: results are *few-shot calibrated*, no longer zero-shot (TRAPS 9). Fit on a
+This uses labels: results are *few-shot calibrated*, no longer zero-shot (trap 9). Fit on a
 validation split, report on another. The scale stays above 0, so no label's AP changes; a fit that
 wants it otherwise says so and falls back.
 

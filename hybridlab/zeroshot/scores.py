@@ -1,7 +1,7 @@
 """From embeddings to scores of labels, and from scores to decisions.
 
 A score of an image for a label is a cosine. What turns cosines into decisions is a choice, and
-some choices are wrong for several labels at once (TRAPS 8-10).
+some choices are wrong for several labels at once (traps 8 and 10).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def cosine_scores(image_emb: Tensor, text_emb: Tensor) -> Tensor:
         image_emb (N, D), text_emb (L, D), unit length -> (N, L), in [-1, 1]
 
     Raises:
-        ValueError: vectors that are not of unit length (TRAPS 8), not finite, or of two widths.
+        ValueError: vectors that are not of unit length (trap 8), not finite, or of two widths.
     """
     images, texts = _checked(image_emb, text_emb, text_axes=2)
     return images @ texts.T
@@ -52,7 +52,7 @@ def softmax_scores(cosines: Tensor, scale: float = 100.0) -> Tensor:
     """Softmax over labels: what CLIP does where one label is right. Wrong for several labels.
 
     The labels of an image share a sum of 1: with two objects present both fall, and a third object
-    lowers them again, though they are as visible as before (TRAPS 9). It changes the AP of a label
+    lowers them again, though they are as visible as before (trap 9). It changes the AP of a label
     too, as each image is divided by another number. Here for comparison.
 
     Shape:
@@ -68,8 +68,8 @@ def sigmoid_scores(cosines: Tensor, scale: float, bias: float = 0.0) -> Tensor:
     """sigmoid(scale * cosine + bias): each label by itself.
 
     There is no default scale: at 1 all values bunch near 0.55, at 100 and bias 0 they saturate
-    near 1 (TRAPS 9). SigLIP brings both numbers, but its probabilities are those of a *pair*
-    matching, and small (TRAPS 10). Fit them with `zeroshot.platt`.
+    near 1 (trap 9). SigLIP brings both numbers, but its probabilities are those of a *pair*
+    matching, and small (trap 10). Fit them with `zeroshot.platt`.
 
     Shape:
         (..., L) -> (..., L), in [0, 1]

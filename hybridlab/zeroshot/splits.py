@@ -130,7 +130,7 @@ def seen_unseen_decisions(
     the groups then compete. For zero-shot, decide among the unseen columns only.
 
     Args:
-        metric: "of1", "macro_f1" or "cf1" (a ratio of means that thresholds can game, TRAPS 19), or
+        metric: "of1", "macro_f1" or "cf1" (a ratio of means that thresholds can game, trap 19), or
             another attribute of `ThresholdMetrics` for which more is better.
 
     Shape:

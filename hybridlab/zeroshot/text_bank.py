@@ -1,7 +1,7 @@
 """Text embeddings of labels x prompts, computed once and kept under a name that cannot lie.
 
 The name of a cache file is a hash of the encoder's weights and of the *tokens* of all texts, so
-another tokenizer, context length, template or label gives another name (compare TRAPS 16). What is
+another tokenizer, context length, template or label gives another name (compare trap 16). What is
 read from the cache is, bit for bit, what was computed.
 """
 

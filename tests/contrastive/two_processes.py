@@ -24,7 +24,7 @@ class Case:
     sizes: tuple[int, ...]  # rows of each process
     dtype: torch.dtype = torch.float64
     keys: str = ""  # "positives" or "known"
-    gather: str = "gradients"  # or "none": without gradients, TRAPS 15
+    gather: str = "gradients"  # or "none": without gradients, trap 15
 
 
 CASES = {

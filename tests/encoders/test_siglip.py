@@ -82,7 +82,7 @@ def test_zero_shot_is_the_same_as_for_any_clip(clip, tmp_path):
     seen = clip.encode_image(pixels)
     cosines = cosine_scores(seen.image_emb, bank.text_emb)
     probs = sigmoid_scores(cosines, float(clip.logit_scale), float(clip.logit_bias))
-    assert (probs < 0.5).all()  # pair-match probabilities are small (TRAPS 10)
+    assert (probs < 0.5).all()  # pair-match probabilities are small (trap 10)
     logits = clip.logit_scale * seen.image_emb @ bank.text_emb.T + clip.logit_bias
     torch.testing.assert_close(probs, logits.sigmoid(), atol=1e-6, rtol=0)
     best = max_pool(token_scores(seen.tokens, bank.text_emb))

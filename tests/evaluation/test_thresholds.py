@@ -135,7 +135,7 @@ def test_taking_everything():
 
 
 def test_an_uninformative_score_predicts_everything():
-    # TRAPS 19: with nothing to go by, the best F1 is that of "yes" to all
+    # trap 19: with nothing to go by, the best F1 is that of "yes" to all
     scores = np.full(10, 0.1)
     threshold = best_f1_threshold(scores, [1] + [0] * 9)
     assert (scores >= threshold).all()

@@ -73,7 +73,7 @@ def test_ensembles_are_dots_and_a_line_of_means():
 
 
 def test_scores_bunch_and_saturate():
-    """TRAPS 9, in the figure's own numbers."""
+    """trap 9, in the figure's own numbers."""
     cosines = np.random.default_rng(1).uniform(0.15, 0.35, (50, 4))
     targets = np.zeros((50, 4), int)
     targets[:, 0], targets[0, 1] = 1, -1

@@ -35,7 +35,7 @@ def pictures(n: int, seed: int = 0) -> torch.Tensor:
 
 
 def test_sums_favour_short_names_and_means_do_not():
-    """TRAPS 6: where every word is as likely as the next, the picture says nothing at all."""
+    """trap 6: where every word is as likely as the next, the picture says nothing at all."""
     blank = torch.zeros(1, 3, 2, 2)
     summed = label_scores(ByHand(), blank, CAPTIONS, "sum")[0]
     assert summed[0] == summed[2] > summed[1]

@@ -58,7 +58,7 @@ def test_attention_runs_from_the_best_patch_to_the_mean():
 
 
 def test_labels_do_not_compete_for_patches():
-    """TRAPS 9 again: another label changes no label's score, whatever the pooling."""
+    """trap 9 again: another label changes no label's score, whatever the pooling."""
     more = torch.cat([SCORES, torch.ones(2, 6, 1)], dim=2)
     back = P.token_scores(TOKENS, F.normalize(normal(4, 5, seed=2), dim=1))
     for pool in (P.max_pool, P.attention_pool, P.top_mean_pool):

@@ -89,7 +89,7 @@ def test_vectors_that_are_not_unit_length_are_refused():
 
 
 def test_softmax_lets_labels_compete_and_the_sigmoid_does_not():
-    """TRAPS 9: a second object as visible as the first halves the first; the cosine stays."""
+    """trap 9: a second object as visible as the first halves the first; the cosine stays."""
     alone, both = torch.tensor([[0.3, 0.1, 0.1]]), torch.tensor([[0.3, 0.3, 0.1]])
     assert float(S.softmax_scores(alone)[0, 0]) > 0.99
     assert float(S.softmax_scores(both)[0, 0]) == pytest.approx(0.5, abs=1e-6)

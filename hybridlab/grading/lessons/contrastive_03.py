@@ -1,4 +1,4 @@
-"""Check of lesson 03's symmetric contrastive loss (3.1, TRAPS 8)."""
+"""Check of lesson 03's symmetric contrastive loss (3.1, trap 8)."""
 
 from __future__ import annotations
 

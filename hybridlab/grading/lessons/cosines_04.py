@@ -1,4 +1,4 @@
-"""Check of lesson 04's zero-shot scores (4.2, TRAPS 8 and 9)."""
+"""Check of lesson 04's zero-shot scores (4.2, traps 8 and 9)."""
 
 from __future__ import annotations
 

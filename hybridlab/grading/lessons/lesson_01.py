@@ -1,4 +1,4 @@
-"""Lesson 01, many labels at once: its six exercises (TRAPS 1, 2 and 14)."""
+"""Lesson 01, many labels at once: its six exercises (traps 1, 2 and 14)."""
 
 from hybridlab.grading.lessons.average_precision_01 import check_average_precision
 from hybridlab.grading.lessons.cf1_01 import check_cf1

@@ -1,4 +1,4 @@
-"""Lesson 03, CLIP from scratch: its five exercises (TRAPS 8, 10 and 13, seed 004)."""
+"""Lesson 03, CLIP from scratch: its five exercises (traps 8, 10 and 13, seed 004)."""
 
 from hybridlab.grading.lessons.contrastive_03 import check_contrastive_loss
 from hybridlab.grading.lessons.positives_03 import check_multi_positive_loss

@@ -1,4 +1,4 @@
-"""Lesson 04, labels from words alone: its six exercises (TRAPS 8 and 9)."""
+"""Lesson 04, labels from words alone: its six exercises (traps 8 and 9)."""
 
 from hybridlab.grading.launch import Limits
 from hybridlab.grading.lessons.cosines_04 import check_zero_shot_scores

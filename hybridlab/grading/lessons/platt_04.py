@@ -1,4 +1,4 @@
-"""Check of lesson 04's Platt scaling (4.4, TRAPS 9).
+"""Check of lesson 04's Platt scaling (4.4, trap 9).
 
 Judged by a and b, which the package's fit knows to ten digits; the loss that was reached is told
 beside them. What stops early on raw cosines is far away in both.

@@ -1,4 +1,4 @@
-"""Check of lesson 03's loss with several positives (3.4, TRAPS 13)."""
+"""Check of lesson 03's loss with several positives (3.4, trap 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check of lesson 03's sigmoid loss of SigLIP (3.3, TRAPS 10)."""
+"""Check of lesson 03's sigmoid loss of SigLIP (3.3, trap 10)."""
 
 from __future__ import annotations
 
