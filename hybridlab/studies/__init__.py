@@ -9,7 +9,10 @@ RECORDED: dict[int, tuple[str, ...]] = {
         "hybridlab.studies.losses", "hybridlab.studies.losses_rare",
         "hybridlab.studies.losses_balanced",
     ),
-    3: ("hybridlab.studies.contrast",),
+    3: (
+        "hybridlab.studies.contrast", "hybridlab.studies.false_negatives",
+        "hybridlab.studies.siglip_start", "hybridlab.studies.compute",
+    ),
     4: ("hybridlab.studies.prompts", "hybridlab.studies.within"),
     8: ("hybridlab.studies.parts",),
 }
