@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 from hybridlab.data.labels import label_names
@@ -31,7 +32,8 @@ class PretrainConfig:
             for the world's 16 held-out labels. For a second checkpoint, to compare with.
 
     Raises:
-        ValueError: `never` names something that is no label.
+        ValueError: a setting that makes no sense, named; or `never` names something that is no
+            label.
     """
 
     schedule: tuple[tuple[int, int], ...] = ((320, 96), (80, 128))
@@ -50,6 +52,23 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "never", label_names(self.never, "never"))
+        if not self.schedule or any(
+            steps < 1 or not 32 <= size <= 512 for steps, size in self.schedule
+        ):
+            raise ValueError(
+                f"schedule is {self.schedule}; give stages of 1 step or more at 32 to 512 px"
+            )
+        # two pictures at least: one has no wrong caption
+        for name, least in (("batch_size", 2), ("save_every", 1), ("warmup", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; give {least} or more")
+        for name in ("lr", "vision_lr", "weight_decay", "patch_weight", "caption_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a finite number >= 0")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema is {self.ema}; give a number from 0, and below 1")
+        if not 0 <= self.singles <= 1:
+            raise ValueError(f"singles is {self.singles}; give a share, from 0 to 1")
 
     @property
     def steps(self) -> int:

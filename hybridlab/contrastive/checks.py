@@ -17,6 +17,9 @@ def pair_problem(image_emb: Tensor, text_emb: Tensor) -> str | None:
     Shape:
         image_emb (B, D), text_emb (B, D), unit vectors
     """
+    for name, emb in (("image_emb", image_emb), ("text_emb", text_emb)):
+        if not isinstance(emb, Tensor):
+            return f"{name} is a {type(emb).__name__}; expected a tensor: torch.as_tensor(...)"
     if image_emb.dim() != 2 or image_emb.shape != text_emb.shape:
         return (
             f"image_emb {tuple(image_emb.shape)} and text_emb {tuple(text_emb.shape)} must both "
@@ -56,11 +59,13 @@ def _vector_problem(name: str, emb: Tensor) -> str | None:
 
 def scalar_problem(name: str, value: Tensor | float | None, *, positive: bool) -> str | None:
     """What is wrong with a scale or a bias, or None."""
-    if value is None:
+    if value is None and name == "logit_bias":
         return (
-            f"{name} is None; expected a number. CLIP's checkpoints have no logit_bias: "
+            "logit_bias is None; expected a number. CLIP's checkpoints have no logit_bias: "
             "score and train them with clip_loss"
         )
+    if not isinstance(value, Tensor | float | int):
+        return f"{name} is {value!r}, a {type(value).__name__}; expected a number"
     tensor = torch.as_tensor(value)
     if tensor.numel() != 1:
         return f"{name} has shape {tuple(tensor.shape)}; expected one number"
@@ -74,6 +79,11 @@ def scalar_problem(name: str, value: Tensor | float | None, *, positive: bool) -
 
 def mask_problem(name: str, mask: Tensor, total: int) -> str | None:
     """What is wrong with a mask over all pairs of the whole batch, or None."""
+    if not isinstance(mask, Tensor):
+        return (
+            f"{name} is a {type(mask).__name__}; expected a bool tensor ({total}, {total}): "
+            "torch.as_tensor(...)"
+        )
     if mask.shape != (total, total) or mask.dtype != torch.bool:
         return (
             f"{name} is {mask.dtype} {tuple(mask.shape)}; expected bool ({total}, {total}), images "

@@ -69,15 +69,18 @@ def gather_with_gradients(tensor: Tensor, shards: Shards | None = None) -> Tenso
         ValueError: a tensor without rows (0-d) or not floating point; rows of another size or dtype
             on another process (raised by all of them, so that none waits for ever).
     """
-    if tensor.dim() == 0 or not tensor.is_floating_point():
-        raise ValueError(
+    problem = None
+    if not isinstance(tensor, Tensor):
+        problem = f"the rows are a {type(tensor).__name__}; expected a tensor: torch.as_tensor(...)"
+    elif tensor.dim() == 0 or not tensor.is_floating_point():
+        problem = (
             f"the tensor is {tensor.dtype} {tuple(tensor.shape)}; expected floating point with "
             "rows to gather: reshape a scalar to (1,)"
         )
+    if shards is None or problem is not None:
+        shards = agree_on_shards(tensor, problem)
     if rank_and_world()[1] == 1:
         return tensor
-    if shards is None:
-        shards = agree_on_shards(tensor, None)
     return _Gather.apply(tensor, shards)
 
 
@@ -112,7 +115,8 @@ def agree_on_shards(rows: Tensor, problem: str | None, gathered: bool = True) ->
         return Shards((rows.shape[0],), 0)
     fine = problem is None
     mine = [len(rows), math.prod(rows.shape[1:]), rows.element_size(), 1] if fine else [0, 0, 0, 0]
-    sent = torch.tensor(mine, dtype=torch.int64, device=rows.device)
+    device = rows.device if isinstance(rows, Tensor) else torch.get_default_device()
+    sent = torch.tensor(mine, dtype=torch.int64, device=device)
     received = [torch.empty_like(sent) for _ in range(world)]
     dist.all_gather(received, sent)
     all_of_them = torch.stack(received).tolist()

@@ -63,9 +63,15 @@ def first_ranks(similarity: Tensor, positives: Tensor | None = None) -> Tensor:
         similarity (N, U), positives bool (N, U) or None for the diagonal -> long (N,)
 
     Raises:
+        TypeError: similarity or positives is no tensor.
         ValueError: similarity is not a table with rows and columns, holds NaN, is not square where
             `positives` is None, or `positives` is not bool or has another shape.
     """
+    for name, given in (("similarity", similarity), ("positives", positives)):
+        if given is not None and not isinstance(given, Tensor):
+            raise TypeError(
+                f"{name} is a {type(given).__name__}; expected a tensor: torch.as_tensor(...)"
+            )
     if similarity.dim() != 2 or similarity.numel() == 0:
         raise ValueError(
             f"similarity is {tuple(similarity.shape)}; expected (N, U), queries by candidates, "

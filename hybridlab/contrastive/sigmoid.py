@@ -47,10 +47,10 @@ def siglip_loss(
         or scalar_problem("logit_scale", logit_scale, positive=True)
         or scalar_problem("logit_bias", logit_bias, positive=False)
     )
+    masks = {"positives": positives, "known": known}
+    shards = agree_on_batch(text_emb, problem, masks, gathered)
     dtype = work_dtype(image_emb, text_emb)
     image_own, text_own = image_emb.to(dtype), text_emb.to(dtype)
-    masks = {"positives": positives, "known": known}
-    shards = agree_on_batch(text_own, problem, masks, gathered)
     assert logit_bias is not None  # refused above
     text_all = text_own if len(shards.sizes) == 1 else gather_with_gradients(text_own, shards)
     with torch.autocast(image_emb.device.type, enabled=False):

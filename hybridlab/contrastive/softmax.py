@@ -55,10 +55,10 @@ def clip_loss(
     problem = pair_problem(image_emb, text_emb) or scalar_problem(
         "logit_scale", logit_scale, positive=True
     )
+    masks = {"positives": positives, "known": known}
+    shards = agree_on_batch(image_emb, problem, masks, gathered)
     dtype = work_dtype(image_emb, text_emb)
     image_own, text_own = image_emb.to(dtype), text_emb.to(dtype)
-    masks = {"positives": positives, "known": known}
-    shards = agree_on_batch(image_own, problem, masks, gathered)
     image_all, text_all = image_own, text_own
     if len(shards.sizes) > 1:  # as one tensor, so that one message carries both
         both = torch.cat([image_own, text_own], dim=1)  # (B of this process, 2D)

@@ -33,9 +33,9 @@ class Temperature(nn.Module):
 
     def __init__(self, start: float = CLIP_START):
         super().__init__()
-        if not 1 <= start <= CLIP_MOST:
+        if not isinstance(start, int | float) or not 1 <= start <= CLIP_MOST:
             raise ValueError(
-                f"start is {start}; expected a scale from 1 to {CLIP_MOST:g} (1 / temperature)"
+                f"start is {start!r}; expected a scale from 1 to {CLIP_MOST:g} (1 / temperature)"
             )
         self.log_scale = nn.Parameter(torch.tensor(math.log(start)))
 
@@ -61,13 +61,19 @@ class ScaleAndBias(nn.Module):
     """SigLIP's learnt scale and bias: logits = logit_scale * cosine + logit_bias (trap 10).
 
     The bias starts at -10 because B - 1 of a text's B pairs are no match: without it the first
-    steps would do little else than learn to say no. The paper clamps neither number.
+    steps would do little else than learn to say no. The paper clamps neither number. Its batches
+    hold 32,768 pairs; in smaller ones -ln(B - 1) fits better (study `siglip_start`).
+
+    Raises:
+        ValueError: a scale that is not above 0, or a number that is not finite.
     """
 
     def __init__(self, start: float = SIGLIP_START, bias: float = SIGLIP_BIAS):
         super().__init__()
-        if not start > 0:
-            raise ValueError(f"start is {start}; expected a scale above 0")
+        if not 0 < start < math.inf:
+            raise ValueError(f"start is {start}; expected a finite scale above 0")
+        if not math.isfinite(bias):
+            raise ValueError(f"bias is {bias}; expected a finite number, such as -10")
         self.log_scale = nn.Parameter(torch.tensor(math.log(start)))
         self.logit_bias = nn.Parameter(torch.tensor(float(bias)))
 

@@ -90,10 +90,11 @@ def load_into(model: nn.Module, file: Path, name: str) -> None:
         name: of the model, for the message.
 
     Raises:
-        ValueError: the file is damaged, or of another architecture.
+        ValueError: the file is damaged, of another architecture or image size, or holds NaN.
     """
     import open_clip
 
+    _refuse_other_positions(model, file, name)
     try:
         open_clip.load_checkpoint(model, str(file))
     except Exception as error:  # open_clip's conversions raise many kinds for foreign files
@@ -102,6 +103,32 @@ def load_into(model: nn.Module, file: Path, name: str) -> None:
             f"{file.name} does not fit {name}: {misfit(model.state_dict(), given)}. Build the "
             "architecture that it was trained as, or pass a checkpoint of this one"
         ) from error
+
+
+    for key, value in model.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ValueError(
+                f"{file.name} holds NaN or infinity in {key!r}; its training diverged or it was "
+                "damaged: take another checkpoint"
+            )
+
+
+def _refuse_other_positions(model: nn.Module, file: Path, name: str) -> None:
+    """open_clip stretches a table of positions to another image size without a word."""
+    if file.suffix not in (".safetensors", ".pt", ".pth", ".bin"):
+        return  # other formats carry other names; open_clip reads them
+    try:
+        given = read_weights(file)
+    except ValueError:
+        return  # a TorchScript archive, say; open_clip may read it, and says so if not
+    for key in ("visual.positional_embedding", "visual.trunk.pos_embed"):
+        wanted, found = model.state_dict().get(key), given.get(key, given.get(f"module.{key}"))
+        if wanted is not None and found is not None and wanted.shape != found.shape:
+            raise ValueError(
+                f"{file.name} does not fit {name}: {key!r} is {tuple(found.shape)}, expected "
+                f"{tuple(wanted.shape)}, so it was trained at another image size. Build the "
+                "architecture that it was trained as, or pass a checkpoint of this one"
+            )
 
 
 def weights_in(folder: Path) -> Path:

@@ -206,8 +206,15 @@ def build_from_folder(
     source = f"local-dir:{folder}"
     # through `local-dir:`, open_clip reads the preprocessing from the same JSON file; a bare
     # checkpoint path would silently take OpenAI's mean and std (trap 12)
-    with said_already():
-        model = open_clip.create_model(source, load_weights=False, pretrained_text=False)
+    try:
+        with said_already():
+            model = open_clip.create_model(source, load_weights=False, pretrained_text=False)
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder / 'open_clip_config.json'} describes no model that open_clip can build "
+            f"({type(error).__name__}: {error}); write it as open_clip does, with embed_dim, "
+            "vision_cfg and text_cfg"
+        ) from error
     if pretrained:
         load_into(model, weights_in(folder), name)
     tokenizer = build_tokenizer(source, later=not pretrained)

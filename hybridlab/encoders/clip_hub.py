@@ -44,7 +44,9 @@ def build_clip(
         pretrained: False gives random weights, on purpose only.
         weights_path: a local checkpoint in place of a tag.
         preprocessing: needed with `weights_path`: a file does not say what it was trained with,
-            and open_clip would silently take OpenAI's mean and std (trap 12).
+            and open_clip would silently take OpenAI's mean and std (trap 12). Nor does it say
+            which GELU it was trained with: name the "-quickgelu" model for OpenAI's own weights and
+            for others that were trained with it.
         seed: of random weights. The global generator is not touched.
 
     Raises:
@@ -109,10 +111,11 @@ def _of_name(
                 "with the size, mean and std it was trained with"
             )
         if not file.is_file():
-            raise MissingWeightsError(_no_weights(name, file.name, file))
+            raise MissingWeightsError(f"there is no file {file}; look at weights_path")
     elif pretrained:
         _require_tag(name, model_name, tag)
         file = _weights_of(model_name, tag)
+    _require_text_config(name, model_name)
     recorded: Any = open_clip.get_pretrained_cfg(model_name, tag) if tag else {}
     with said_already():
         model = open_clip.create_model(
@@ -130,6 +133,23 @@ def _of_name(
         told = model.visual.preprocess_cfg
         preprocessing = from_open_clip(told, told["size"], f"open_clip's record of {name}")
     return ClipEncoder(model, tokenizer, preprocessing, name).eval()
+
+
+def _require_text_config(name: str, model_name: str) -> None:
+    """Some models take their text tower from transformers, and its plan from the hub."""
+    import huggingface_hub
+    import open_clip
+
+    config = open_clip.get_model_config(model_name) or {}
+    repository = config.get("text_cfg", {}).get("hf_model_name")
+    if not repository or reachable():
+        return
+    if not isinstance(huggingface_hub.try_to_load_from_cache(repository, "config.json"), str):
+        cache = Path(huggingface_hub.constants.HF_HUB_CACHE)
+        raise MissingWeightsError(missing(
+            f"the plan of the text tower of {name}", f"{repository}/config.json", cache,
+            f", or use the offline default {TINY!r}",
+        ))
 
 
 def _require_tag(name: str, model_name: str, tag: str) -> None:

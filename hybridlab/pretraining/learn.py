@@ -52,8 +52,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 0), ("batch_size", 1), ("warmup", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; give {least} or more")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} is {value!r}; give a whole number, {least} or more")
         for name in ("lr", "trunk_lr", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; give a finite number >= 0")
@@ -109,7 +110,7 @@ class Learner:
             on_step: called after each step.
 
         Raises:
-            FloatingPointError: the loss is NaN or infinite; names the step.
+            FloatingPointError: the loss or an embedding is NaN or infinite; names the step.
         """
         self.method.train()
         while self.step < until:
@@ -129,13 +130,15 @@ class Learner:
         drawn = time.perf_counter()
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * min(1.0, (self.step + 1) / max(1, recipe.warmup))
-        loss = self.method.loss(to_pixels(pairs.images), pairs)
+        try:
+            loss = self.method.loss(to_pixels(pairs.images), pairs)
+        except ValueError as error:  # contrastive losses look at their vectors
+            if "NaN or infinity" not in str(error):
+                raise
+            raise FloatingPointError(self._diverged("an embedding is NaN or infinite")) from error
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise FloatingPointError(
-                f"{self.method.name}: the loss is {value} at step {self.step}; lower lr (now "
-                f"{recipe.lr:g}) or trunk_lr ({recipe.trunk_lr:g}) and start again"
-            )
+            raise FloatingPointError(self._diverged(f"the loss is {value}"))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.method.parameters(), recipe.clip_norm)
@@ -147,6 +150,12 @@ class Learner:
             "step": float(self.step), "loss": value,
             "seconds": time.perf_counter() - drawn, "draw_seconds": drawn - begun,
         })
+
+    def _diverged(self, what: str) -> str:
+        return (
+            f"{self.method.name}: {what} at step {self.step}; lower lr (now {self.recipe.lr:g}) or "
+            f"trunk_lr ({self.recipe.trunk_lr:g}) and start again"
+        )
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -173,7 +182,7 @@ def learn(
         the log of `Learner`: one entry a step.
 
     Raises:
-        FloatingPointError: the loss is NaN or infinite; names the step.
+        FloatingPointError: the loss or an embedding is NaN or infinite; names the step.
     """
     learner = Learner(method, recipe)
     learner.run(pictures, recipe.steps, on_step)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hybridlab.encoders.base import EncoderOutput
 from hybridlab.encoders.cnn import CNNEncoder
-from hybridlab.pretraining.bow import BagOfWords
+from hybridlab.pretraining.bow import BagOfWords, content_words
 from hybridlab.pretraining.captioner import Captioner
 from hybridlab.pretraining.cross import CrossCaptioner
 from hybridlab.pretraining.dual import DualEncoder
@@ -20,14 +20,20 @@ from hybridlab.pretraining.prefix import PrefixCaptioner
 from hybridlab.pretraining.trunk import build_trunk, to_pixels
 from hybridlab.pretraining.words import WordVocabulary
 from hybridlab.training.held import seeded
-from hybridlab.zeroshot.prompts import in_sentence
+from hybridlab.zeroshot.prompts import build_prompts
 
 PROMPT = "a picture of {}"
 CHUNK = 32  # pictures that are scored at once
 
 
 class Head(Protocol):
-    """What a method adds to the trunk."""
+    """What a method adds to the trunk.
+
+    Attributes:
+        vocabulary: the words of the captions that it learns from.
+    """
+
+    vocabulary: WordVocabulary
 
     def loss(self, seen: EncoderOutput, pairs: Pairs) -> Tensor: ...
 
@@ -75,7 +81,8 @@ class Method(nn.Module):
 
         Args:
             pixels: (N, 3, S, S) from `to_pixels`; S may be another than in training.
-            labels: L names, bare ("cow") or with their article ("a cow").
+            labels: L names, bare ("cow") or with their article ("a cow"), in words of the captions
+                that it learnt from.
             prior: (L,), taken off each picture's scores, such as `label_prior` gives: pointwise
                 mutual information for captioners. It moves a picture's labels against each other,
                 and no ranking of pictures within a label, hence no AP.
@@ -84,16 +91,16 @@ class Method(nn.Module):
             -> (N, L)
 
         Raises:
-            ValueError: no labels, or a prior of another shape.
+            TypeError: one string in place of a list of labels.
+            ValueError: no labels, labels that read alike, one of unknown words only, or two that
+                the vocabulary cannot tell apart; or a prior of another shape.
         """
-        if not labels:
-            raise ValueError("labels is empty; give at least one label")
+        captions = self._captions(labels)
         if prior is not None and prior.shape != (len(labels),):
             raise ValueError(
                 f"prior has shape {tuple(prior.shape)}; expected one number for each of the "
                 f"{len(labels)} labels"
             )
-        captions = [PROMPT.format(in_sentence(label)) for label in labels]
         scores = self._by_chunk(
             pixels, lambda seen: self._head.caption_scores(seen, captions), len(labels)
         )
@@ -135,6 +142,25 @@ class Method(nn.Module):
         """To be called after each step of the optimiser: keeps CLIP's scale in its bounds."""
         if isinstance(self.head, DualEncoder):
             self.head.after_step()
+
+    def _captions(self, labels: Sequence[str]) -> list[str]:
+        prompts = build_prompts(labels, [PROMPT])
+        vocabulary = self._head.vocabulary
+        first: dict[tuple[int, ...], str] = {}
+        for label, caption in zip(prompts.labels, prompts.flat, strict=True):
+            if not any(word in vocabulary for word in content_words(caption)):
+                raise ValueError(
+                    f"no word of {label!r} is in the vocabulary of the captions, so it cannot be "
+                    "scored; name it in words that it learnt"
+                )
+            numbers = tuple(vocabulary.encode([caption])[0].tolist())
+            if numbers in first:
+                raise ValueError(
+                    f"labels {first[numbers]!r} and {label!r} differ in words that are not in the "
+                    "vocabulary of the captions only, so they would always score the same"
+                )
+            first[numbers] = label
+        return list(prompts.flat)
 
     @property
     def _head(self) -> Head:

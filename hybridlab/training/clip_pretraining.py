@@ -219,12 +219,25 @@ def load_state(config: PretrainConfig, folder: Path) -> PretrainState:
     """Read a checkpoint back, or start anew where there is none.
 
     Raises:
-        ValueError: the checkpoint is of another configuration; the differences are named.
+        ValueError: the checkpoint is of another configuration (the differences are named), or is
+            damaged.
     """
     path = folder / STATE_FILE
     state = new_state(config)
     if not path.exists():
         return state
+    from safetensors import SafetensorError
+
+    try:
+        return _read_state(state, config, path)
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} is no readable checkpoint ({type(error).__name__}: {error}); it may have been "
+            "cut short or come from elsewhere: remove it to start anew, or give another folder"
+        ) from error
+
+
+def _read_state(state: PretrainState, config: PretrainConfig, path: Path) -> PretrainState:
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:

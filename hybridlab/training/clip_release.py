@@ -7,6 +7,7 @@ import json
 import platform
 import shlex
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -42,13 +43,18 @@ def main_pretrain(folder: Path, config: PretrainConfig, *, install: bool = False
         install: also put the release in place of the package's own weights.
 
     Raises:
-        ValueError: `install` with labels that are never shown; told before any training.
+        ValueError: `install` with labels that are never shown, or a damaged checkpoint.
+        OSError: nothing can be written to the folder.
+        Both are told before any training.
     """
     if install and config.never:
         raise ValueError(
             f"--install with --never ({len(config.never)} labels): the package's own weights have "
             "seen every label; leave one of the two out"
         )
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass  # who cannot write here shall know it now, not at the first checkpoint
     state = load_state(config, folder)
     if state.step:
         print(f"resuming at step {state.step} of {config.steps}")

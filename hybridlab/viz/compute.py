@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 INK, QUIET = "#222222", "#6a6a6a"
+# studies' intervals take off what resampling adds to mAP, so a point may stand near an end
+BARS = "bars: 95 % intervals, corrected for the bias of resampling"
 # Okabe and Ito, each with a line and a mark of its own for print
 STYLES = (
     ("#0072b2", "-", "o"), ("#d55e00", "--", "s"), ("#009e73", "-.", "^"), ("#000000", ":", "D"),
@@ -103,7 +105,7 @@ def compute_figure(
     axes.set_xticks(budgets, [f"{budget:g}" for budget in budgets])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", which="minor", length=0)
-    axes.set(xlabel="training compute (TFLOP, log scale)", ylabel=f"{score} (%)")
+    axes.set(xlabel=f"training compute (TFLOP, log scale)\n{BARS}", ylabel=f"{score} (%)")
     axes.spines[["top", "right"]].set_visible(False)
     _name_lines(figure, list(lines.values()))
     axes.set_title(title or _title(lines, score), fontsize=12, color=INK)
@@ -114,9 +116,12 @@ def compute_words(points: Sequence[ComputePoint], score: str = "zero-shot mAP") 
     """`compute_figure` for a reader who cannot see it."""
     told = []
     for method, line in _by_method(points).items():
-        steps = ", ".join(f"{100 * each.mean:.1f} % at {each.tflop:g}" for each in line)
+        steps = ", ".join(
+            f"{100 * each.mean:.1f} % [{100 * each.low:.1f}, {100 * each.high:.1f}] at "
+            f"{each.tflop:g}" for each in line
+        )
         told.append(f"{SPOKEN.get(method, method)}: {steps}")
-    return f"{score} against training compute in TFLOP. {'; '.join(told)}."
+    return f"{score} against training compute in TFLOP, with intervals. {'; '.join(told)}."
 
 
 def _title(lines: Mapping[str, Sequence[ComputePoint]], score: str) -> str:

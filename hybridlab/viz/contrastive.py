@@ -44,7 +44,7 @@ def pairs_figure(
         axes.imshow(np.asarray(image), interpolation="nearest")
         axes.text(
             0.5, -0.04, textwrap.fill(caption, 32), transform=axes.transAxes, ha="center",
-            va="top", fontsize=9, color=INK,
+            va="top", fontsize=9, color=INK, parse_math=False,
         )
     figure.suptitle(title, fontsize=12, color=INK)
     return figure
@@ -62,19 +62,26 @@ def similarity_figure(
         captions: B texts, the columns.
 
     Raises:
-        ValueError: no table, one of another shape, or more than 16 pairs.
+        ValueError: no table, one of another shape, more than 16 pairs, or NaN.
     """
-    count = len(images)
     values = {name: np.asarray(each, float) for name, each in tables.items()}
-    shapes = {each.shape for each in values.values()}
-    if shapes != {(count, count)} or len(captions) != count or count > MOST:
-        raise ValueError(
-            f"got {count} pictures, {len(captions)} captions and tables of shape {shapes}; give at "
-            f"most {MOST} pairs, and tables of pictures by captions"
-        )
+    _require_tables(list(values.values()), images, captions)
     low = min(each.min() for each in values.values())
     panels = [_Panel(name, table, low) for name, table in values.items()]
     return _tables(panels, images, captions, title, "cosine")
+
+
+def _require_tables(
+    tables: Sequence[np.ndarray], images: Sequence[ArrayLike], captions: Sequence[str]
+) -> None:
+    count, shapes = len(images), {each.shape for each in tables}
+    if shapes != {(count, count)} or len(captions) != count or not 1 <= count <= MOST:
+        raise ValueError(
+            f"got {count} pictures, {len(captions)} captions and tables of shape {shapes}; give 1 "
+            f"to {MOST} pairs, and tables of pictures by captions"
+        )
+    if not all(np.isfinite(each).all() for each in tables):
+        raise ValueError("a table holds NaN or infinity; look for a diverged model")
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,9 @@ def _tables(
         picture = axes.imshow(
             panel.table, cmap="viridis", vmin=panel.low, vmax=1, interpolation="nearest"
         )
-        axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=8)
+        axes.set_xticks(
+            range(len(names)), names, rotation=60, ha="right", fontsize=8, parse_math=False
+        )
         axes.set_yticks(range(len(names)), [""] * len(names))
         axes.tick_params(length=0)
         axes.set_title(panel.name, fontsize=10, color=INK)
@@ -146,8 +155,12 @@ def temperature_figure(
         similarity: (B, B) cosines, picture i beside its caption i.
         scale: 1 / temperature.
         images, captions: of the rows and the columns.
+
+    Raises:
+        ValueError: another shape, more than 16 pairs, NaN, or a scale that is not above 0.
     """
     cosines = np.asarray(similarity, float)
+    _require_tables([cosines], images, captions)
     shares = softmax_rows(cosines, scale)
     own, loss = _own(shares)
     panels = [_Panel("cosine", cosines, float(cosines.min())),
@@ -228,6 +241,8 @@ def recall_figure(
     Raises:
         ValueError: no model, or models with other k.
     """
+    if candidates < 1:
+        raise ValueError(f"candidates is {candidates}; give how many there are to choose from")
     ks = [tuple(each) for each in tables.values()]
     if not ks or len(set(ks)) > 1:
         raise ValueError(f"the models have k = {ks}; give one model or more, all with the same k")

@@ -22,7 +22,13 @@ def typed_words(text: str) -> tuple[str, ...]:
     Raises:
         ValueError: nothing but commas and spaces, or more than `MOST` phrases.
     """
-    words = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    from hybridlab.zeroshot.prompts import normal_form
+
+    typed = [part.strip() for part in text.split(",") if part.strip()]
+    found: dict[str, str] = {}
+    for part in typed:
+        found.setdefault(normal_form(part), part)
+    words = tuple(found.values())
     if not 1 <= len(words) <= MOST:
         raise ValueError(
             f"{text!r} holds {len(words)} phrases; type 1 to {MOST}, with commas between them, "
@@ -48,20 +54,22 @@ def word_heat(
         NaN where the encoder's crop does not look.
 
     Raises:
-        ValueError: no words.
+        TypeError: one string in place of a list.
+        ValueError: no words, a phrase longer than the encoder reads, or two that are the same to
+            it.
     """
     from dataclasses import replace
 
     import torch
 
-    from hybridlab.encoders.zero_shot import label_embeddings
+    from hybridlab.viz.words import typed_embeddings
     from hybridlab.zeroshot.patches import heatmap, max_pool, token_scores
 
     prepare = clip.preprocessing
     if image_size is not None:
         prepare = replace(prepare, image_size=image_size)
     with torch.inference_mode():
-        text_emb = label_embeddings(clip, list(words))
+        text_emb = typed_embeddings(clip, words)
         seen = clip.encode_image(prepare([image]))
         scores = token_scores(seen.tokens, text_emb)  # (1, P, V)
         size = (image.shape[0], image.shape[1])
@@ -94,7 +102,9 @@ def heatmap_figure(image: np.ndarray, heat: ArrayLike, words: Sequence[str] | st
     grid[0].set_title("the scene", fontsize=10, color=INK)
     for axes, name, one in zip(grid[1:], names, maps, strict=False):
         drawn = _overlay(axes, image, one, ends)
-        axes.set_title(f"“{name}”, at most {np.nanmax(one):.2f}", fontsize=10, color=INK)
+        axes.set_title(
+            f"“{name}”, at most {np.nanmax(one):.2f}", fontsize=10, color=INK, parse_math=False
+        )
     figure.colorbar(drawn, ax=list(grid), label="cosine of patch and words", shrink=0.8)
     figure.suptitle("The lighter a place, the better the words fit there", fontsize=12, color=INK)
     return figure
@@ -151,19 +161,25 @@ def scene_scored(
         _, maps = _checked(image, heat, words)
         drawn = _overlay(panels[1], image, maps[shown], None)
         panels[1].set_axis_off()
-        panels[1].set_title(f"where: “{words[shown]}”", fontsize=10, color=INK)
+        panels[1].set_title(f"where: “{words[shown]}”", fontsize=10, color=INK, parse_math=False)
         figure.colorbar(drawn, ax=panels[1], label="cosine", shrink=0.8)
     order = np.argsort(scored, kind="stable")  # bars are drawn from the bottom up
     bars = panels[-1].barh(
-        [words[row] for row in order], scored[order],
+        np.arange(len(order)), scored[order],
         color=[BLUE if row == shown else PALE for row in order],
+    )
+    # a $ that someone typed begins no formula
+    panels[-1].set_yticks(
+        np.arange(len(order)), [words[row] for row in order], parse_math=False
     )
     panels[-1].bar_label(bars, fmt="%.2f", padding=3, fontsize=9, color=INK)
     panels[-1].axvline(0, color=INK, linewidth=0.8)
     panels[-1].set_xlim(1.25 * min(0.0, scored.min()), 1.2 * max(0.0, scored.max()) + 0.02)
     panels[-1].set_xlabel("cosine of words and best patch")
     panels[-1].spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"CLIP finds “{words[order[-1]]}” the best fit", fontsize=12, color=INK)
+    figure.suptitle(
+        f"CLIP finds “{words[order[-1]]}” the best fit", fontsize=12, color=INK, parse_math=False
+    )
     return figure
 
 

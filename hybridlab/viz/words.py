@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from hybridlab.encoders.clip import ClipEncoder
 
 BLUE, INK = "#0067a5", "#222222"
@@ -26,16 +28,30 @@ def word_scores(clip: ClipEncoder, image: np.ndarray, words: Sequence[str]) -> n
         (V,), in [-1, 1]. No probabilities: several words may fit at once (trap 9).
 
     Raises:
-        ValueError: no words.
+        TypeError: one string in place of a list.
+        ValueError: no words, a phrase longer than the encoder reads, or two that are the same to
+            it.
     """
     import torch
 
-    from hybridlab.encoders.zero_shot import label_embeddings, patch_scores
+    from hybridlab.encoders.zero_shot import patch_scores
 
     with torch.inference_mode():
-        text_emb = label_embeddings(clip, list(words))
+        text_emb = typed_embeddings(clip, words)
         scores = patch_scores(clip.encode_image(clip.preprocessing([image])), text_emb)
     return scores[0].numpy()
+
+
+def typed_embeddings(clip: ClipEncoder, words: Sequence[str]) -> Tensor:
+    """Text embeddings (V, D) of phrases as someone typed them.
+
+    Raises:
+        TypeError, ValueError: as `zeroshot.prompts.build_prompts` and `zeroshot.text_bank`.
+    """
+    from hybridlab.zeroshot.prompts import build_prompts
+    from hybridlab.zeroshot.text_bank import text_bank
+
+    return text_bank(clip, build_prompts(words, articles=False)).text_emb
 
 
 def word_figure(image: np.ndarray, words: Sequence[str], scores: np.ndarray) -> Figure:
@@ -47,12 +63,16 @@ def word_figure(image: np.ndarray, words: Sequence[str], scores: np.ndarray) -> 
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.9))
     left.imshow(image, interpolation="nearest")
     left.set_axis_off()
-    bars = right.barh([words[at] for at in order], scores[order], color=BLUE)
+    bars = right.barh(np.arange(len(order)), scores[order], color=BLUE)
+    # a $ that someone typed begins no formula
+    right.set_yticks(np.arange(len(order)), [words[at] for at in order], parse_math=False)
     right.bar_label(bars, fmt="%.2f", padding=3, fontsize=9, color=INK)
     right.axvline(0, color=INK, linewidth=0.8)
     low, high = min(0.0, float(scores.min())), max(0.0, float(scores.max()))
     right.set_xlim(1.25 * low, 1.2 * high + 0.02)
     right.set_xlabel("cosine of words and best patch")
     right.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"CLIP finds “{words[order[-1]]}” the best fit", fontsize=12, color=INK)
+    figure.suptitle(
+        f"CLIP finds “{words[order[-1]]}” the best fit", fontsize=12, color=INK, parse_math=False
+    )
     return figure

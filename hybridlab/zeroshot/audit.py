@@ -101,6 +101,9 @@ def usual_context_gap(
             f"{truth.shape}; give one context for each image, and a usual one for each label"
         )
     given = np.array(contexts, dtype=str)[:, None]
+    strange = sorted(set(usual) - set(given[:, 0].tolist()))
+    if strange:
+        raise ValueError(f"no image has the context {strange[0]!r}; look at usual= and contexts=")
     at_home = given == np.array(usual, dtype=str)[None, :]
     without = (truth == 0) & (given != "")
     marks = [
@@ -139,6 +142,8 @@ def _audit(
     """Count false positives inside and outside of groups; member and known are (N, C)."""
     if len(labels) != truth.shape[1]:
         raise ValueError(f"labels has {len(labels)} names but targets has {truth.shape[1]} columns")
+    if len(set(labels)) != len(labels):
+        raise ValueError("labels holds a name twice; rows of the table could not be told apart")
     _check_level(level)
     without = truth == 0
     false, images, others_false, others = (

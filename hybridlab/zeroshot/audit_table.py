@@ -98,7 +98,12 @@ class Audit:
 
         The p-values are corrected over all pairs of the audit. Sorting by the lower end keeps
         rates of two or three images from leading the table.
+
+        Raises:
+            ValueError: `k` is below 1.
         """
+        if k < 1:
+            raise ValueError(f"k is {k}; ask for one row or more")
         unknown = np.isnan(self.low)
         order = np.argsort(np.where(unknown, np.inf, -self.low), axis=None, kind="stable")
         known = int((~unknown).sum())

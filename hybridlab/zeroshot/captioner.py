@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from hybridlab.zeroshot.checks import require_finite
+from hybridlab.zeroshot.prompts import has_words, normal_form
 
 NORMALISE = ("mean", "sum")
 
@@ -42,6 +43,7 @@ def caption_scores(log_probs: Tensor, lengths: Tensor, normalise: str = "mean") 
         -> (B, L), higher is better
 
     Raises:
+        TypeError: lengths that are no tensor.
         ValueError: an unknown `normalise`, shapes that differ, a length below 1 or no whole number,
             a sum above 0, or one that is not finite.
     """
@@ -50,6 +52,10 @@ def caption_scores(log_probs: Tensor, lengths: Tensor, normalise: str = "mean") 
             f"normalise is {normalise!r}; expected one of {', '.join(map(repr, NORMALISE))}"
         )
     require_finite(log_probs, "log_probs")
+    if not isinstance(lengths, Tensor):
+        raise TypeError(
+            f"lengths is a {type(lengths).__name__}; expected a tensor: torch.tensor([...])"
+        )
     if log_probs.dim() != 2 or lengths.shape not in (log_probs.shape, log_probs.shape[1:]):
         raise ValueError(
             f"log_probs has shape {tuple(log_probs.shape)} and lengths {tuple(lengths.shape)}; "
@@ -91,17 +97,21 @@ def label_scores(
 
     Raises:
         TypeError: one string in place of a list of them.
-        ValueError: no caption, the same caption twice, `chunk` below 1, an answer of another
-            shape than (B, L) and (L,), lengths that change from chunk to chunk, or as
+        ValueError: no caption, one without words, two that read alike, `chunk` below 1, an answer
+            of another shape than (B, L) and (L,), lengths that change from chunk to chunk, or as
             `caption_scores`.
     """
     if isinstance(captions, str):
         raise TypeError(f"captions is the one string {captions!r}; give a list of them")
-    if not captions or len(set(captions)) != len(captions):
+    different = {normal_form(each) for each in captions}
+    if not captions or len(different) != len(captions):
         raise ValueError(
-            f"captions has {len(captions)} sentences, {len(set(captions))} of them different; give "
-            "at least one, and each once: equal captions would always score the same"
+            f"captions has {len(captions)} sentences, {len(different)} of them different; give "
+            "at least one, and each once: captions that read alike would always score the same"
         )
+    for at, caption in enumerate(captions):
+        if not has_words(caption):
+            raise ValueError(f"caption {at} is {caption!r}, which has no words; write a sentence")
     if chunk < 1:
         raise ValueError(f"chunk is {chunk}; expected at least 1")
     parts: list[Tensor] = []

@@ -68,6 +68,6 @@ def positive(value: float, name: str) -> float:
     Raises:
         ValueError: it is not.
     """
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{name} is {value}; expected a finite number above 0")
+    if not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise ValueError(f"{name} is {value!r}; expected a finite number above 0")
     return value

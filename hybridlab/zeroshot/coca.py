@@ -14,6 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hybridlab.encoders.patch_tokens import fixed_size
+from hybridlab.zeroshot.truncation import cut_prompts
+
 
 class CocaCaptioner:
     """Scores captions with a CoCa model of open_clip; a `captioner.Captioner`.
@@ -52,9 +55,23 @@ class CocaCaptioner:
         """pixels (B, 3, H, W), L captions -> (B, L) sums of log p, (L,) counts of tokens.
 
         The end token counts; the start token is given, and padding is left out.
+
+        Raises:
+            TypeError: pixels that are not floating point.
+            ValueError: pixels of another shape than the model's, or captions longer than it reads;
+                the words that would be lost are named.
         """
+        self._require_pixels(pixels)
         device = next(self.model.parameters()).device
-        ids = self.tokenizer(list(captions)).to(device)  # (L, T)
+        ids = self.tokenizer(list(captions))  # (L, T)
+        cut = cut_prompts(self.tokenizer, captions, ids)
+        if cut:
+            raise ValueError(
+                f"{len(cut)} captions are longer than the {ids.shape[1]} tokens that the model "
+                f"reads; of caption {cut[0].at} it would lose {' '.join(cut[0].lost)[:80]!r}: "
+                "shorten it"
+            )
+        ids = ids.to(device)
         asked = ids[:, 1:]
         # up to the last token that is no filling: CLIP's filling, 0, is also a "!" inside a caption
         later = (asked != self.model.pad_id).int().flip(1).cummax(dim=1).values.flip(1)
@@ -76,3 +93,18 @@ class CocaCaptioner:
             each = -F.cross_entropy(logits.flatten(0, 1), asked[some].flatten(), reduction="none")
             parts.append((each.view(len(some), -1) * real[some]).sum(dim=1))
         return torch.cat(parts).view(images, labels), real.sum(dim=1)
+
+    def _require_pixels(self, pixels: Tensor) -> None:
+        size = fixed_size(self.model.visual)
+        wanted = "(B, 3, H, W)" if size is None else f"(B, 3, {size[0]}, {size[1]})"
+        if not pixels.is_floating_point():
+            raise TypeError(
+                f"pixels are {pixels.dtype}; expected floating point: preprocess the images first"
+            )
+        if pixels.dim() != 4 or pixels.shape[1] != 3 or (
+            size is not None and tuple(pixels.shape[2:]) != size
+        ):
+            raise ValueError(
+                f"pixels has shape {tuple(pixels.shape)}; expected {wanted}: preprocess the images "
+                "to the model's size"
+            )

@@ -8,6 +8,8 @@ held against the texts, and the label's score is pooled over patches, in the man
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -154,7 +156,7 @@ def heatmap(
             f"place of a grid of {rows} x {columns}; take one image and one label"
         )
     height, width = size
-    if min(height, width) < 1:
+    if not isinstance(height, Integral) or not isinstance(width, Integral) or min(size) < 1:
         raise ValueError(f"size is {size}; expected (H, W) of a picture, in pixels")
     if resize_mode not in RESIZE_MODES:
         raise ValueError(f"resize_mode is {resize_mode!r}; choose one of {RESIZE_MODES}")

@@ -57,7 +57,14 @@ class Platt:
         return _sigmoid(self.logits(scores))
 
     def fallbacks(self, labels: Sequence[str]) -> str:
-        """In words, which labels take the global fit and why; empty if none does."""
+        """In words, which labels take the global fit and why; empty if none does.
+
+        Raises:
+            ValueError: fewer names than columns that fell back.
+        """
+        last = max((*self.too_few, *self.wrong_way), default=-1)
+        if len(labels) <= last:
+            raise ValueError(f"labels has {len(labels)} names; column {last} fell back: name all")
         told = [
             f"{', '.join(labels[at] for at in found)} ({why})"
             for found, why in (
@@ -99,16 +106,26 @@ def fit_per_label_platt(
         min_examples: positives, and negatives, below which a label takes the global fit.
 
     Raises:
-        ValueError: as `fit_global_platt`, or `min_examples` below 1.
+        ValueError: `min_examples` below 1, inputs that metrics refuse, or, where a label needs the
+            global fit, as `fit_global_platt`.
     """
     if min_examples < 1:
         raise ValueError(f"min_examples is {min_examples}; expected at least 1")
     scored = check_scores(scores)
     truth = check_targets(targets, scored.shape)
-    global_scale, global_bias = _global(scored, truth, smooth)
     few = np.minimum((truth == 1).sum(axis=0), (truth == 0).sum(axis=0)) < min_examples
     scale, bias, right = _fit(scored, truth, smooth)
     own = right & ~few
+    if own.all():
+        return Platt(scale, bias)
+    try:
+        global_scale, global_bias = _global(scored, truth, smooth)
+    except ValueError as error:
+        lost = columns(~own)
+        raise ValueError(
+            f"{len(lost)} labels (column {lost[0]} first) cannot be fitted by themselves, and no "
+            f"fit of all labels is there to fall back on: {error}"
+        ) from error
     return Platt(
         np.where(own, scale, global_scale),
         np.where(own, bias, global_bias),

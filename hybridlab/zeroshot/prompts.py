@@ -79,13 +79,15 @@ def build_prompts(
             empty where every label has descriptions.
         descriptions: label -> whole sentences about it, which join its templates' sentences.
         articles: put "a" or "an" before a label in `{}`, unless it brings its own determiner
-            ("an owl", "the sky"). False puts it there as it is.
+            ("an owl", "the sky"). False puts it there as it is: for templates that bring the
+            article, such as CLIP's "a photo of a {}." (or write {name} there).
 
     Raises:
         TypeError: one string in place of a list of them, or something that is no string.
-        ValueError: no labels; an empty label; labels that are equal or read alike; a template
-            without a place for the label, with an unknown place, or given twice; a description of
-            an unknown label or an empty one; a label without any sentence.
+        ValueError: no labels; a label without words; labels that are equal, read alike or have the
+            same sentences; a template without a place for the label, with an unknown place, with
+            an article before one that brings its own, or given twice; a description of an unknown
+            label or an empty one; a label without any sentence.
     """
     names = _strings(labels, "labels")
     forms = _strings(templates, "templates")
@@ -93,7 +95,7 @@ def build_prompts(
         raise ValueError("labels is empty; give at least one label")
     _check_labels(names, articles)
     for template in forms:
-        _check_template(template)
+        _check_template(template, articles)
     _refuse_repeats(forms, "template")
     about = _check_descriptions(descriptions or {}, names)
     spoken = tuple(in_sentence(name) if articles else name for name in names)
@@ -106,6 +108,7 @@ def build_prompts(
                 f"label {name!r} has no sentence: give templates, or a description of it"
             )
         texts.append(sentences)
+    _refuse_twins(names, texts)
     return Prompts(names, spoken, forms, tuple(texts))
 
 
@@ -115,11 +118,11 @@ def in_sentence(label: str) -> str:
     The rule goes by the first letter: "hour" and "unicorn" come out wrong. Give such labels with
     their article.
     """
-    words = label.split()
-    if words and words[0].casefold() in _DETERMINERS and len(words) > 1:
+    label, plain = label.strip(), normal_form(label)
+    first, _, more = plain.partition(" ")
+    if not plain or (first in _DETERMINERS and more):
         return label
-    lower = label.lower()
-    return with_article(lower).removesuffix(lower) + label
+    return with_article(plain).removesuffix(plain) + label
 
 
 def misspelled(label: str) -> str:
@@ -143,12 +146,19 @@ def misspelled(label: str) -> str:
 
 
 def normal_form(text: str) -> str:
-    """What a text has in common with all that read alike: case, spaces, underscores, unicode form.
+    """What a text has in common with all that read alike: case, spaces, underscores, unicode form,
+    letters that are not drawn (such as a space of width 0).
 
     Text encoders of CLIP's kind see lower case and single spaces only.
     """
     plain = unicodedata.normalize("NFKC", text).casefold().replace("_", " ")
-    return " ".join(plain.split())
+    drawn = "".join(each for each in plain if unicodedata.category(each) != "Cf")
+    return " ".join(drawn.split())
+
+
+def has_words(text: str) -> bool:
+    """Whether anything in a text could be read: a letter, a digit, a sign; not commas alone."""
+    return any(unicodedata.category(each)[0] in "LNS" for each in normal_form(text))
 
 
 def _fill(template: str, spoken: str, name: str) -> list[str]:
@@ -169,28 +179,41 @@ def _strings(given: Sequence[str], what: str) -> tuple[str, ...]:
             f"{what} is the one string {given!r}, which would be read letter by letter; give a "
             f"list: [{given!r}]"
         )
-    for at, text in enumerate(given):
+    texts = tuple(given)  # a generator can be gone through only once
+    for at, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"{what}[{at}] is {text!r}, a {type(text).__name__}; give strings")
-    return tuple(given)
+    return texts
 
 
 def _check_labels(names: tuple[str, ...], articles: bool) -> None:
     _refuse_repeats(names, "label")
     alike: dict[str, str] = {}
     for at, name in enumerate(names):
-        if not normal_form(name):
+        if not has_words(name):
             raise ValueError(f"label {at} is {name!r}, which has no words; name it or leave it out")
-        form = normal_form(in_sentence(name) if articles else name)
-        other = alike.setdefault(form, name)
+        forms = {normal_form(name), normal_form(in_sentence(name) if articles else name)}
+        for form in sorted(forms):
+            other = alike.setdefault(form, name)
+            if other != name:
+                raise ValueError(
+                    f"labels {other!r} and {name!r} read alike to a text encoder (both are "
+                    f"{form!r}), so they would always score the same; rename one or leave it out"
+                )
+
+
+def _refuse_twins(names: tuple[str, ...], texts: Sequence[tuple[str, ...]]) -> None:
+    first: dict[tuple[str, ...], str] = {}
+    for name, sentences in zip(names, texts, strict=True):
+        other = first.setdefault(tuple(sorted(map(normal_form, sentences))), name)
         if other != name:
             raise ValueError(
-                f"labels {other!r} and {name!r} read alike to a text encoder (both are {form!r}), "
-                "so they would always score the same; rename one or leave it out"
+                f"labels {other!r} and {name!r} have the same sentences, so they would always "
+                "score the same; describe them apart, or give templates"
             )
 
 
-def _check_template(template: str) -> None:
+def _check_template(template: str, articles: bool) -> None:
     try:
         parsed = [part for part in Formatter().parse(template) if part[1] is not None]
     except ValueError as error:
@@ -203,11 +226,17 @@ def _check_template(template: str) -> None:
             f"template {template!r} has no place for the label; write {{}} there, or {{name}} for "
             "the label without its article"
         )
-    for _, place, form, conversion in parsed:
+    for before, place, form, conversion in parsed:
         if place not in _PLACES or form or conversion:
             raise ValueError(
                 f"template {template!r} has the place {{{place}{conversion or form}}}, which "
                 "nothing fills; the places are {} and {name}"
+            )
+        if articles and place == "" and before.casefold().split()[-1:] in (["a"], ["an"], ["the"]):
+            raise ValueError(
+                f"template {template!r} puts {before.split()[-1]!r} before {{}}, which brings the "
+                "article itself (\"an owl\"); leave it out, write {name} there for the bare label, "
+                "or give articles=False"
             )
 
 

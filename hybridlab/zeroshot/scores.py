@@ -90,9 +90,15 @@ def above(scores: Tensor, threshold: float | Tensor) -> Tensor:
         scores (N, L), threshold () or (L,) -> (N, L) boolean
 
     Raises:
+        TypeError: a threshold that is neither a number nor a tensor.
         ValueError: a threshold that is NaN, or thresholds of another number than labels.
     """
     require_finite(scores, "scores")
+    if not isinstance(threshold, int | float | Tensor):
+        raise TypeError(
+            f"threshold is a {type(threshold).__name__}; give a number, or a tensor with one for "
+            "each label"
+        )
     cut = torch.as_tensor(threshold, device=scores.device)
     if cut.dim() and cut.shape != scores.shape[-1:]:
         raise ValueError(

@@ -107,7 +107,10 @@ def text_bank(
     Raises:
         ValueError: a label is cut off its sentence, two labels have the same tokens, or the
             encoder gives vectors that are not finite or not of unit length.
+        NotADirectoryError: `cache` is a file.
     """
+    if cache is not None and Path(cache).exists() and not Path(cache).is_dir():
+        raise NotADirectoryError(f"cache is {cache}, which is a file; give a folder")
     texts = prompts.flat
     ids = encoder.tokenizer(list(texts))
     cut = cut_prompts(encoder.tokenizer, texts, ids)

@@ -169,6 +169,7 @@ def within_loss(
         image_emb (B, D), same and known (B, B) -> scalar; 0 with gradients of 0 without a partner
 
     Raises:
+        TypeError: a mask that is no tensor.
         ValueError: vectors that are not of unit length or not finite, masks that are not bool
             (B, B), partners that are not mutual, or a scale that is not above 0.
     """
@@ -176,6 +177,10 @@ def within_loss(
     size = len(image_emb)
     given = {"same": same} if known is None else {"same": same, "known": known}
     for name, mask in given.items():
+        if not isinstance(mask, Tensor):
+            raise TypeError(
+                f"{name} is a {type(mask).__name__}; expected a bool tensor: torch.as_tensor(...)"
+            )
         if mask.shape != (size, size) or mask.dtype != torch.bool:
             raise ValueError(
                 f"{name} is {mask.dtype} {tuple(mask.shape)}; expected bool ({size}, {size})"

@@ -265,3 +265,19 @@ def test_a_model_without_a_bias_is_sent_to_clip_loss():
         siglip_loss(image_emb, text_emb, 1.0, None)
     with pytest.raises(ValueError, match="logit_bias is nan; expected a finite number"):
         siglip_loss(image_emb, text_emb, 1.0, float("nan"))
+
+
+def test_what_is_no_tensor_is_named():
+    image_emb, text_emb = pairs(3)
+    for call, words in (
+        (lambda: clip_loss(image_emb.detach().numpy(), text_emb, 10.0), "image_emb is a ndarray"),
+        (lambda: clip_loss(image_emb, text_emb, None), "logit_scale is None"),
+        (lambda: clip_loss(image_emb, text_emb, "ten"), "logit_scale is 'ten', a str"),
+        (lambda: clip_loss(image_emb, text_emb, 10.0, positives=[[True]]), "positives is a list"),
+        (lambda: siglip_loss(image_emb, text_emb, 10.0, None), "score and train them with clip"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+    with pytest.raises(ValueError) as caught:
+        clip_loss(image_emb, text_emb, None)
+    assert "logit_bias" not in str(caught.value)

@@ -79,7 +79,8 @@ def test_keys_come_in_the_order_of_the_rows(pair):
 def test_what_one_process_refuses_stops_both(pair):
     first, second = (each["refused"] for each in pair)
     for name, word in (("nan", "image_emb holds NaN"), ("nan, siglip", "text_emb holds NaN"),
-                       ("mask", r"expected bool (4, 4)")):
+                       ("mask", r"expected bool (4, 4)"), ("type", "image_emb is a ndarray"),
+                       ("whole numbers", "expected floating point")):
         assert "process 1 of 2 refuses its input" in first[name]
         assert word in second[name]
     for found in (first, second):

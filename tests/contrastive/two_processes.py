@@ -128,6 +128,8 @@ def refusals(rank: int) -> dict[str, str]:
                                    good[:, :1] ** 0 if rank else good, 1.0, gathered=True),
         "mask": lambda: clip_loss(good, good, 1.0, gathered=True,
                                   positives=eye[:2, :2] if rank else eye),
+        "type": lambda: clip_loss(good.numpy() if rank else good, good, 1.0, gathered=True),
+        "whole numbers": lambda: gather_with_gradients(good.long() if rank else good),
         "rows": lambda: gather_with_gradients(torch.ones(2, 3 + rank)),
     }
     found = {}

@@ -154,11 +154,25 @@ def test_scores_are_cosines_of_the_whole_and_of_the_best_patch(tiny):
 
 @pytest.mark.parametrize(
     ("labels", "prompts", "words"),
-    [([], ["{}"], "0 labels"), (["a cow"], [], "0 prompts"), (["a cow"], ["a photo"], "no place")],
+    [
+        ([], ["{}"], "0 labels"), (["a cow"], [], "0 prompts"),
+        (["a cow"], ["a photo"], "no place"), (["a cow"], ["a {} {name}"], "or another one"),
+        ([""], ["{}"], "no words"),
+        (["a cow", "A  cow"], ["{}"], "have the same tokens"),
+        (["very " * 100 + "cow", "very " * 100 + "owl"], ["{}"], "have the same tokens"),
+    ],
 )
 def test_prompts_that_cannot_work_are_named(tiny, labels, prompts, words):
     with pytest.raises(ValueError, match=words):
         label_embeddings(tiny, labels, prompts)
+
+
+def test_one_string_is_not_embedded_letter_by_letter(tiny):
+    for labels, prompts in (("cow", ["{}"]), (["cow"], "{}")):
+        with pytest.raises(TypeError, match="is the one string"):
+            label_embeddings(tiny, labels, prompts)
+    twice = label_embeddings(tiny, ["a cow"], ["{} and {}"])
+    assert torch.allclose(twice, label_embeddings(tiny, ["a cow and a cow"], ["{}"]), atol=1e-6)
 
 
 def test_random_weights_that_were_asked_for_raise_no_warning(caplog):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from open_clip import factory, pretrained
 from open_clip.transformer import QuickGELU
-from safetensors.torch import save_model
+from safetensors.torch import save_file, save_model
 
 from hybridlab.encoders.base import MissingWeightsError
 from hybridlab.encoders.checkpoints import misfit
@@ -110,6 +110,49 @@ def test_a_checkpoint_of_another_architecture_is_told_in_few_words(
     (tmp_path / "cut.safetensors").write_bytes(b"half a file")
     with pytest.raises(ValueError, match=r"cut\.safetensors is not a readable weights file"):
         build_clip("small-RN50", weights_path=tmp_path / "cut.safetensors", preprocessing=SMALL)
+
+
+def test_positions_of_another_image_size_are_refused_and_not_stretched(small_names, tmp_path):
+    """open_clip would stretch them without a word."""
+    plan = {"embed_dim": 8, "vision_cfg": {"image_size": 32, "layers": 1, "width": 64,
+                                           "patch_size": 16},
+            "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2,
+                         "layers": 1}}
+    larger = {**plan, "vision_cfg": {**plan["vision_cfg"], "image_size": 64}}
+    for name, config in (("small-ViT-32", plan), ("small-ViT-64", larger)):
+        factory._MODEL_CONFIGS[name] = config
+    try:
+        save_model(build_clip("small-ViT-32", pretrained=False).model, tmp_path / "vit.safetensors")
+        with pytest.raises(ValueError, match=r"trained at another image size"):
+            build_clip("small-ViT-64", weights_path=tmp_path / "vit.safetensors",
+                       preprocessing=Preprocessing(64))
+        fine = build_clip("small-ViT-32", weights_path=tmp_path / "vit.safetensors",
+                          preprocessing=Preprocessing(32))
+        assert fine.preprocessing.image_size == 32
+    finally:
+        for name in ("small-ViT-32", "small-ViT-64"):
+            del factory._MODEL_CONFIGS[name]
+
+
+def test_weights_that_are_no_numbers_are_refused(resnet, tmp_path):
+    path = tmp_path / "nan.safetensors"
+    state = {name: value.clone() for name, value in resnet.model.state_dict().items()}
+    state["visual.conv1.weight"][0, 0, 0, 0] = float("nan")
+    save_file(state, path)
+    with pytest.raises(ValueError, match=r"NaN or infinity in 'visual\.conv1\.weight'"):
+        build_clip("small-RN50", weights_path=path, preprocessing=SMALL)
+
+
+def test_a_text_tower_of_the_hub_is_asked_for_quickly(no_network):
+    started = time.perf_counter()
+    with pytest.raises(MissingWeightsError, match=r"text tower of roberta-ViT-B-32 .*config\.json"):
+        build_clip("roberta-ViT-B-32", pretrained=False)
+    assert time.perf_counter() - started < 20
+
+
+def test_a_file_that_is_not_there_is_not_sought_in_itself():
+    with pytest.raises(MissingWeightsError, match=r"there is no file .*nope\.pt; look at"):
+        build_clip("ViT-B-32", weights_path="/nope.pt", preprocessing=Preprocessing())
 
 
 def test_misfit_counts_and_names_the_first():
@@ -221,3 +264,13 @@ def test_siglips_tokenizer_names_what_it_lacks(siglip_folder, small_names, monke
         clip.encode_text(["a cow"])
     with pytest.raises(ImportError, match=r"'hybridlab\[gemma\]'"):
         build_clip(f"local-dir:{siglip_folder}")
+
+
+def test_a_configuration_without_a_text_tower_is_refused(tmp_path):
+    told = {"model_cfg": {"embed_dim": 8, "vision_cfg": {"image_size": 32, "layers": 1,
+                                                         "width": 64, "patch_size": 16}},
+            "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 32,
+                               "interpolation": "bicubic", "resize_mode": "squash"}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(told))
+    with pytest.raises(ValueError, match=r"open_clip_config\.json.* text_cfg"):
+        build_clip(f"local-dir:{tmp_path}", pretrained=False)

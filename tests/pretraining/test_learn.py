@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -98,3 +100,9 @@ def test_a_loss_that_is_no_number_stops_it():
 def test_a_recipe_that_makes_no_sense_is_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} is"):
         Recipe(**{name: value})
+
+
+def test_contrastive_losses_name_the_step_too():
+    method = quick_method("clip", VOCABULARY)
+    with pytest.raises(FloatingPointError, match=r"clip: .* at step \d; lower lr \(now 1e\+30\)"):
+        learn(method, PICTURES, replace(RECIPE, steps=3, lr=1e30, trunk_lr=1e30, warmup=0))

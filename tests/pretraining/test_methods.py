@@ -113,6 +113,17 @@ def test_mistakes_are_named(built):
         build_method("magic", VOCABULARY)
     with pytest.raises(ValueError, match="labels is empty"):
         built["bow"].label_scores(pixels, [])
+    with pytest.raises(TypeError, match="the one string 'cow'"):
+        built["clip"].label_scores(pixels, "cow")
+    for name in METHODS:  # words that no caption held
+        with pytest.raises(ValueError, match="no word of 'xqzy' is in the vocabulary"):
+            built[name].label_scores(pixels, ["cow", "xqzy"])
+    for labels, words in (
+        ([""], "has no words"), (["cow", "a cow"], "read alike"),
+        (["cow xqzy", "cow blorp"], "differ in words that are not in the vocabulary"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            built["prefix"].label_scores(pixels, labels)
     with pytest.raises(ValueError, match=r"prior has shape \(2,\); expected .* 3 labels"):
         built["bow"].label_scores(pixels, LABELS, torch.zeros(2))
     with pytest.raises(ValueError, match="no reference pictures"):

@@ -11,6 +11,7 @@ import torch
 from hybridlab.configs import PretrainConfig
 from hybridlab.data.captioned import CaptionedPictures
 from hybridlab.data.world import HELD_OUT
+from hybridlab.training import clip_release
 from hybridlab.training.clip_pretraining import (
     STATE_FILE,
     draw_batch,
@@ -165,3 +166,34 @@ def test_a_checkpoint_holds_no_pickle_and_its_header_is_json(tmp_path):
         header = file.metadata()
     assert json.loads(header["config"])["batch_size"] == 6 and header["step"] == "1"
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"save_every": 0}, "save_every is 0"), ({"schedule": ((2, 0),)}, "schedule is"),
+        ({"schedule": ((0, 64),)}, "schedule is"), ({"schedule": ()}, "schedule is"),
+        ({"batch_size": 0}, "batch_size is 0"), ({"singles": 2.0}, "singles is 2"),
+        ({"ema": 2.0}, "ema is 2"), ({"patch_weight": -1.0}, "patch_weight is -1"),
+        ({"lr": float("nan")}, "lr is nan"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        PretrainConfig(**change)
+
+
+def test_a_checkpoint_that_was_cut_short_is_named(tmp_path):
+    next(pretrain(TINY, tmp_path))
+    path = tmp_path / STATE_FILE
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(ValueError, match=r"is no readable checkpoint .* remove it to start anew"):
+        load_state(TINY, tmp_path)
+    assert path.stat().st_size == 100_000
+
+
+def test_a_folder_that_takes_no_file_is_told_before_training(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(clip_release, "load_state", None)  # not reached
+    with pytest.raises(OSError):
+        clip_release.main_pretrain(tmp_path / "file" / "inside", TINY)

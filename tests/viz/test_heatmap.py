@@ -19,7 +19,7 @@ from hybridlab.viz.heatmap import (
     word_heat,
 )
 from hybridlab.viz.notebook import has_title, show
-from hybridlab.viz.words import word_scores
+from hybridlab.viz.words import word_figure, word_scores
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
 
@@ -104,7 +104,7 @@ def test_bars_are_the_scores_and_the_heat_is_of_the_best():
 
 
 def test_typed_words_are_parted_at_commas():
-    assert typed_words(" a cow,, an owl , a cow") == ("a cow", "an owl")
+    assert typed_words(" a cow,, an owl , A COW") == ("a cow", "an owl")
     for text in ("", " , ", ",".join("abcdefghi")):
         with pytest.raises(ValueError, match="with commas between them"):
             typed_words(text)
@@ -120,8 +120,23 @@ def test_heat_comes_from_the_encoders_own_patches(tiny, mode):
     assert (np.nanmax(heat, axis=(1, 2)) <= scores + 1e-6).all()
     _, finer = word_heat(tiny, IMAGE, ["a cow"], image_size=192)
     assert finer.shape == (1, 40, 60) and not np.allclose(finer, heat[:1], equal_nan=True)
-    with pytest.raises(ValueError, match="0 labels"):
+    with pytest.raises(ValueError, match="labels is empty"):
         word_heat(tiny, IMAGE, [])
+
+
+def test_what_someone_typed_is_read_whole_or_told(tiny):
+    with pytest.raises(TypeError, match="one string 'cow'"):
+        word_heat(tiny, IMAGE, "cow")
+    with pytest.raises(ValueError, match="very cow' is cut off"):
+        word_heat(tiny, IMAGE, ["very " * 100 + "cow"])
+
+
+def test_a_dollar_begins_no_formula(tmp_path):
+    words, heat = [r"a $\foo$ bill", "a cow"], np.random.default_rng(0).random((2, 40, 60))
+    scene_scored(IMAGE, words, [0.2, 0.1], heat).savefig(tmp_path / "scored.png")
+    heatmap_figure(IMAGE, heat, words).savefig(tmp_path / "heat.png")
+    word_figure(IMAGE, words, np.array([0.2, 0.1])).savefig(tmp_path / "words.png")
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_reader_without_a_kernel_finds_the_first_words_scored(monkeypatch):

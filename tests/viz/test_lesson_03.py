@@ -79,3 +79,20 @@ def test_pictures_stand_beside_their_captions():
     figure = pairs_figure(IMAGES, CAPTIONS, "Pairs", across=2)
     assert len(figure.axes) == 4  # the last place stays empty
     assert figure.axes[1].texts[0].get_text() == "an egg"
+
+
+def test_a_dollar_in_a_caption_begins_no_formula(tmp_path):
+    captions = [r"a $\foo$ bill", "an egg", "a kite"]
+    temperature_figure(COSINES, 10.0, IMAGES, captions).savefig(tmp_path / "table.png")
+    pairs_figure(IMAGES, captions, "pairs").savefig(tmp_path / "pairs.png")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_tables_that_cannot_be_read_are_refused():
+    many = [IMAGES[0]] * 17
+    with pytest.raises(ValueError, match="got 17 pictures"):
+        temperature_figure(np.eye(17), 10.0, many, ["a"] * 17)
+    with pytest.raises(ValueError, match="holds NaN"):
+        temperature_figure(np.full((3, 3), np.nan), 10.0, IMAGES, CAPTIONS)
+    with pytest.raises(ValueError, match="candidates is 0"):
+        recall_figure({"one": {1: (0.5, 0.5)}}, 0, "none")

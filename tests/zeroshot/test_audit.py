@@ -176,5 +176,11 @@ def test_usual_contexts_must_be_known():
         found.at(["sea", "farm"])
     with pytest.raises(ValueError, match="1 names for 2 labels"):
         found.at(["beach"])
+    with pytest.raises(ValueError, match="k is -1"):
+        found.worst(-1)
+    with pytest.raises(ValueError, match="a name twice"):
+        audit_companions(decisions, targets, ["crab", "crab"])
+    with pytest.raises(ValueError, match="no image has the context 'sea'"):
+        usual_context_gap(decisions, targets, contexts, ["beach", "sea"])
     with pytest.raises(ValueError, match="a usual one for each label"):
         usual_context_gap(decisions, targets, contexts, ["beach"])

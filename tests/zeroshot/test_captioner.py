@@ -108,7 +108,10 @@ class Wrong(ByHand):
 
 
 def test_bad_captions_and_bad_captioners_are_named():
-    for captions, words in (((), "has 0 sentences"), (("a", "a"), "1 of them different")):
+    for captions, words in (
+        ((), "has 0 sentences"), (("a", "a"), "1 of them different"),
+        (("a cow", "A  Cow"), "1 of them different"), (("a cow", ""), "caption 1 is ''"),
+    ):
         with pytest.raises(ValueError, match=words):
             label_scores(ByHand(), pictures(2), captions)
     with pytest.raises(TypeError, match="one string 'a cow'"):
@@ -192,3 +195,19 @@ def test_coca_says_what_it_wants(coca):
     with pytest.raises(ValueError, match="training mode"):
         CocaCaptioner(coca, numbered)
     coca.eval()
+
+
+def cutting(texts):
+    """`numbered`, but long texts lose what does not fit, as open_clip's tokenizers do."""
+    short = [" ".join(text.split()[:10]) for text in texts]
+    return numbered(short)
+
+
+def test_coca_refuses_what_it_would_cut_and_pictures_that_do_not_fit(coca):
+    captioner = CocaCaptioner(coca, cutting)
+    with pytest.raises(ValueError, match="of caption 1 it would lose 'k l'"):
+        captioner.log_probs(torch.zeros(1, 3, 32, 32), ["a b", "a b c d e f g h i j k l"])
+    with pytest.raises(ValueError, match=r"expected \(B, 3, 32, 32\)"):
+        captioner.log_probs(torch.zeros(1, 3, 48, 48), ["a b"])
+    with pytest.raises(TypeError, match=r"torch\.uint8; expected floating point"):
+        captioner.log_probs(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), ["a b"])

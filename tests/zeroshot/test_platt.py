@@ -157,3 +157,24 @@ def test_far_scores_overflow_nothing():
         fit = fit_global_platt(*data())
         probs = fit(np.array([[-1e6, 0, 1e6, 0.2]]))
     assert probs[0, 0] == 0 and probs[0, 2] == 1
+
+
+def test_labels_that_all_fit_need_no_fit_of_all_together():
+    """Frequent labels with low cosines: within each label scores rise, over all they fall."""
+    rng = np.random.default_rng(0)
+    targets = (rng.random((400, 5)) < [0.8, 0.6, 0.4, 0.2, 0.1]).astype(int)
+    scores = np.linspace(0, 0.8, 5) + 0.02 * rng.normal(size=targets.shape) + 0.03 * targets
+    with pytest.raises(ValueError, match="do not rise"):
+        fit_global_platt(scores, targets)
+    fit = fit_per_label_platt(scores, targets)
+    assert (fit.scale > 0).all() and not fit.too_few and not fit.wrong_way
+    targets[:, 4] = 0
+    with pytest.raises(ValueError, match=r"1 labels \(column 4 first\) cannot be fitted"):
+        fit_per_label_platt(scores, targets)
+
+
+def test_fallbacks_asks_for_all_names():
+    scores, targets = data(400, 6)
+    targets[:, 4] = 0
+    with pytest.raises(ValueError, match="labels has 1 names; column 4 fell back"):
+        fit_per_label_platt(scores, targets).fallbacks(["a"])

@@ -47,6 +47,15 @@ def test_descriptions_follow_the_templates_and_may_replace_them():
         (["fire_engine", "Fire  Engine"], ["{}"], None, "read alike.*'a fire engine'"),
         (["owl", "an owl"], ["{}"], None, "'owl' and 'an owl' read alike"),
         (["ﬁsh", "fish"], ["{}"], None, "read alike"),
+        ([" owl", "owl"], ["{}"], None, "' owl' and 'owl' read alike"),
+        (["_owl", "owl"], ["{}"], None, "read alike"),
+        (["ｏｗｌ", "owl"], ["{}"], None, "read alike"),
+        (["owl", "owl\u200b"], ["{}"], None, "read alike"),
+        (["\u200b", "owl"], ["{}"], None, "label 0 is .* no words"),
+        (["...", "owl"], ["{}"], None, "label 0 is '...', which has no words"),
+        (["owl", "cow"], [], {"owl": ["a bird"], "cow": ["A  bird"]}, "have the same sentences"),
+        (["owl"], ["a photo of a {}."], None, r"puts 'a' before \{\}, which brings the article"),
+        (["owl"], ["The {} here"], None, "puts 'The' before"),
         (["cow"], ["a photo"], None, "'a photo' has no place"),
         (["cow"], [""], None, "no place"),
         (["cow"], ["a {{}}"], None, "no place"),
@@ -87,3 +96,17 @@ def test_a_label_with_braces_is_only_text():
 def test_words_up_to_the_label_are_counted():
     prompts = build_prompts(["fire engine"], ["a photo of {}, in rain", "{name}: {}", "so {{}} {}"])
     assert [prompts.words_to_label(0, k) for k in range(3)] == [6, 2, 5]
+
+
+def test_generators_are_gone_through_once():
+    made = build_prompts((each for each in ("owl", "cow")), (each for each in ("see {}",)))
+    assert made.texts == (("see an owl",), ("see a cow",))
+
+
+def test_templates_of_clip_bring_their_article():
+    (bare,) = build_prompts(["owl"], ["a photo of a {}."], articles=False).flat
+    assert bare == "a photo of a owl." == build_prompts(["owl"], ["a photo of a {name}."]).flat[0]
+
+
+def test_labels_are_spoken_without_the_space_around_them():
+    assert build_prompts([" owl ", "_crab"], ["see {}!"]).flat == ("see an owl!", "see a _crab!")
