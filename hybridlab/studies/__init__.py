@@ -13,6 +13,10 @@ RECORDED: dict[int, tuple[str, ...]] = {
         "hybridlab.studies.contrast", "hybridlab.studies.false_negatives",
         "hybridlab.studies.siglip_start", "hybridlab.studies.compute",
     ),
-    4: ("hybridlab.studies.prompts", "hybridlab.studies.within"),
+    4: (
+        "hybridlab.studies.prompts", "hybridlab.studies.unseen", "hybridlab.studies.unseen_others",
+        "hybridlab.studies.together", "hybridlab.studies.together_others",
+        "hybridlab.studies.styles", "hybridlab.studies.within", "hybridlab.studies.within_pictures",
+    ),
     8: ("hybridlab.studies.parts",),
 }
