@@ -1,4 +1,7 @@
-"""`python -m benchmarks NAME` measures one ratio; `... all` measures all into results.json."""
+"""`python -m benchmarks NAME` measures one ratio; `... all` measures all into results.json.
+
+`python -m benchmarks NAME --record` puts that one into results.json and leaves the others.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,25 @@ NAMES = (
 
 def main(arguments: list[str]) -> int:
     """Run the benchmarks named; each prints one line."""
-    wanted = list(NAMES) if arguments == ["all"] else arguments
+    record = "--record" in arguments or arguments == ["all"]
+    named = [name for name in arguments if name != "--record"]
+    wanted = list(NAMES) if named == ["all"] else named
     unknown = [name for name in wanted if name not in NAMES]
     if not wanted or unknown:
-        print(f"usage: python -m benchmarks NAME | all; names: {', '.join(NAMES)}", file=sys.stderr)
+        names = ", ".join(NAMES)
+        print(f"usage: python -m benchmarks NAME [--record] | all; names: {names}", file=sys.stderr)
         return 2
+    path = Path(__file__).parent / "results.json"
     results = {}
     for name in wanted:
         results[name] = import_module(f"benchmarks.{name}").measure()
         print(json.dumps(results[name]), flush=True)
-    if arguments == ["all"]:
+    if record:
         from hybridlab.files import write_json
 
-        write_json(Path(__file__).parent / "results.json", results, overwrite=True)
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        both = {**before, **results}
+        write_json(path, {name: both[name] for name in NAMES if name in both}, overwrite=True)
     return 0
 
 
