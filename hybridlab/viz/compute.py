@@ -99,7 +99,7 @@ def compute_figure(
         axes.axhline(100 * chance, color=QUIET, linewidth=1, linestyle=":", zorder=1)
         axes.annotate(
             "by chance", (0.0, 100 * chance), xycoords=("axes fraction", "data"), ha="left",
-            va="bottom", xytext=(3, 1), textcoords="offset points", fontsize=9, color=QUIET,
+            va="top", xytext=(3, -2), textcoords="offset points", fontsize=9, color=QUIET,
         )
     axes.set_xscale("log")
     axes.set_xticks(budgets, [f"{budget:g}" for budget in budgets])

@@ -37,14 +37,20 @@ def pairs_figure(
             "picture, and one picture or more"
         )
     down = -(-len(images) // across)
-    figure = Figure(figsize=(9.2, 0.4 + 2.75 * down), facecolor="white", layout="constrained")
+    told = [textwrap.fill(caption, 32) for caption in captions]
+    lines = max(text.count("\n") + 1 for text in told)
+    figure = Figure(
+        figsize=(9.2, 0.4 + (2.35 + 0.17 * lines) * down), facecolor="white", layout="constrained"
+    )
     for axes in (grid := figure.subplots(down, across, squeeze=False)).flat:
         axes.axis("off")
-    for axes, image, caption in zip(grid.flat, images, captions, strict=False):
+    for axes, image, caption in zip(grid.flat, images, told, strict=False):
         axes.imshow(np.asarray(image), interpolation="nearest")
+        # empty lines up to the longest: the layout then leaves room for it under every row
         axes.text(
-            0.5, -0.04, textwrap.fill(caption, 32), transform=axes.transAxes, ha="center",
-            va="top", fontsize=9, color=INK, parse_math=False,
+            0.5, -0.04, caption + "\n" * (lines - 1 - caption.count("\n")),
+            transform=axes.transAxes, ha="center", va="top", fontsize=9, color=INK,
+            parse_math=False,
         )
     figure.suptitle(title, fontsize=12, color=INK)
     return figure
@@ -98,7 +104,7 @@ def _tables(
     """Tables side by side, pictures at the rows of the first, captions under each."""
     figure = Figure(figsize=(9.2, 4.8), facecolor="white", layout="constrained")
     row = figure.subplots(1, len(panels), squeeze=False)[0]
-    names = [textwrap.shorten(each, 26, placeholder=" ...") for each in captions]
+    names = [_ending(each, 26) for each in captions]
     for axes, panel in zip(row, panels, strict=True):
         picture = axes.imshow(
             panel.table, cmap="viridis", vmin=panel.low, vmax=1, interpolation="nearest"
@@ -118,6 +124,15 @@ def _tables(
     figure.get_layout_engine().set(h_pad=0.12)  # type: ignore[union-attr, call-arg]
     figure.suptitle(title, fontsize=12, color=INK)
     return figure
+
+
+def _ending(caption: str, width: int) -> str:
+    """The last words of a caption, which tell most: "... of a kitchen knife"."""
+    words = caption.split()
+    kept = words[-1:]
+    while len(kept) < len(words) and len(" ".join(words[-len(kept) - 1 :])) + 4 <= width:
+        kept = words[-len(kept) - 1 :]
+    return caption if len(kept) == len(words) else "... " + " ".join(kept)
 
 
 def _thumbnails(axes: Axes, images: Sequence[ArrayLike]) -> None:
@@ -268,6 +283,8 @@ def recall_figure(
         axes.set_title(words, fontsize=10, color=INK)
         axes.spines[["top", "right"]].set_visible(False)
     both[0].set(ylabel=f"found among {candidates} (%)", ylim=(0, 108))
-    both[0].legend(fontsize=9, frameon=False)
+    named = dict(zip(*reversed(both[0].get_legend_handles_labels()), strict=True))
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named),
+                  fontsize=9, frameon=False)
     figure.suptitle(title, fontsize=12, color=INK)
     return figure

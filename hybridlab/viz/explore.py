@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -74,18 +76,43 @@ def _display(
     draw: Callable[..., Any], start: Mapping[str, Any], controls: dict[str, Any], told: str,
     redraw: Callable[..., Any],
 ) -> None:
-    """Live controls over a picture, which is also there without a kernel."""
+    """Live controls over a picture, which is also there without a kernel.
+
+    The live picture is an HTML widget: it has an alternative text, and an Output widget, for which
+    a program that runs notebooks plays the browser's part, now and then leaves such a program
+    waiting for ever (nbclient, issue 312).
+    """
     import ipywidgets as widgets
     from IPython.display import display
 
-    picture, described = draw(**start)._repr_mimebundle_()
-    live = widgets.interactive_output(lambda **now: display(redraw(**now)), controls)
+    first = draw(**start)
+    picture, described = first._repr_mimebundle_()
+    live = widgets.HTML(as_html(first))
+
+    def changed(_: Any) -> None:
+        live.value = as_html(redraw(**{name: each.value for name, each in controls.items()}))
+
+    for control in controls.values():
+        control.observe(changed, names="value")
     display(
         {**picture, VIEW: widgets.VBox([*controls.values(), live])._repr_mimebundle_()[VIEW],
          "text/plain": told},
         metadata=described,
         raw=True,
     )
+
+
+def as_html(shown: Any) -> str:
+    """A picture of `notebook.show`, or a message, as HTML: the picture keeps its alternative text.
+
+    Args:
+        shown: IPython's Image of a PNG with `alt`, or Pretty with a text.
+    """
+    if not isinstance(shown.data, bytes):
+        return f"<p>{html.escape(str(shown.data))}</p>"
+    source = base64.b64encode(shown.data).decode("ascii")
+    alt = html.escape(shown.alt or "", quote=True)
+    return f'<img style="max-width: 100%" alt="{alt}" src="data:image/png;base64,{source}">'
 
 
 def _slider(name: str, values: range | Sequence[Any]) -> Any:

@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from hybridlab.viz.words import room_for_bars, typed_embeddings
+
 if TYPE_CHECKING:
     from hybridlab.encoders.clip import ClipEncoder
 
@@ -62,7 +64,6 @@ def word_heat(
 
     import torch
 
-    from hybridlab.viz.words import typed_embeddings
     from hybridlab.zeroshot.patches import heatmap, max_pool, token_scores
 
     prepare = clip.preprocessing
@@ -174,7 +175,7 @@ def scene_scored(
     )
     panels[-1].bar_label(bars, fmt="%.2f", padding=3, fontsize=9, color=INK)
     panels[-1].axvline(0, color=INK, linewidth=0.8)
-    panels[-1].set_xlim(1.25 * min(0.0, scored.min()), 1.2 * max(0.0, scored.max()) + 0.02)
+    panels[-1].set_xlim(*room_for_bars(scored))
     panels[-1].set_xlabel("cosine of words and best patch")
     panels[-1].spines[["top", "right"]].set_visible(False)
     figure.suptitle(

@@ -54,6 +54,13 @@ def typed_embeddings(clip: ClipEncoder, words: Sequence[str]) -> Tensor:
     return text_bank(clip, build_prompts(words, articles=False)).text_emb
 
 
+def room_for_bars(values: np.ndarray) -> tuple[float, float]:
+    """Ends of an axis that leave room for a number at the end of each bar, on either side of 0."""
+    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    room = 0.15 * (high - low) + 0.02
+    return (low - room if low < 0 else 0.0), high + room
+
+
 def word_figure(image: np.ndarray, words: Sequence[str], scores: np.ndarray) -> Figure:
     """The picture, and beside it a bar for each phrase, best first."""
     order = np.argsort(scores, kind="stable")  # bars are drawn from the bottom up
@@ -68,8 +75,7 @@ def word_figure(image: np.ndarray, words: Sequence[str], scores: np.ndarray) -> 
     right.set_yticks(np.arange(len(order)), [words[at] for at in order], parse_math=False)
     right.bar_label(bars, fmt="%.2f", padding=3, fontsize=9, color=INK)
     right.axvline(0, color=INK, linewidth=0.8)
-    low, high = min(0.0, float(scores.min())), max(0.0, float(scores.max()))
-    right.set_xlim(1.25 * low, 1.2 * high + 0.02)
+    right.set_xlim(*room_for_bars(scores))
     right.set_xlabel("cosine of words and best patch")
     right.spines[["top", "right"]].set_visible(False)
     figure.suptitle(

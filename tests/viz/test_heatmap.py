@@ -19,7 +19,7 @@ from hybridlab.viz.heatmap import (
     word_heat,
 )
 from hybridlab.viz.notebook import has_title, show
-from hybridlab.viz.words import word_figure, word_scores
+from hybridlab.viz.words import room_for_bars, word_figure, word_scores
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
 
@@ -168,3 +168,9 @@ def test_a_reader_without_a_kernel_finds_the_first_words_scored(monkeypatch):
 def test_text_boxes_begin_with_a_text(texts):
     with pytest.raises(ValueError, match="a first text"):
         explore_text(lambda **now: None, **texts)
+
+
+def test_numbers_of_bars_have_room_on_either_side():
+    assert room_for_bars(np.array([0.2, 0.6])) == pytest.approx((0.0, 0.71))
+    low, high = room_for_bars(np.array([-0.02, 0.6]))
+    assert low < -0.1 and high > 0.7

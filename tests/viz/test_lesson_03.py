@@ -78,7 +78,7 @@ def test_recall_is_drawn_beside_guessing():
 def test_pictures_stand_beside_their_captions():
     figure = pairs_figure(IMAGES, CAPTIONS, "Pairs", across=2)
     assert len(figure.axes) == 4  # the last place stays empty
-    assert figure.axes[1].texts[0].get_text() == "an egg"
+    assert figure.axes[1].texts[0].get_text().strip() == "an egg"
 
 
 def test_a_dollar_in_a_caption_begins_no_formula(tmp_path):
