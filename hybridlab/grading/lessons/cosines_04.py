@@ -118,7 +118,7 @@ def _wrongly(images: Array, texts: Array) -> list[Mistake]:
         Mistake("You normalised the texts only; divide the images by their lengths, too.",
                 images @ unit(texts).T),
         Mistake(competing, _softmax(_SCALE * right, 1)),
-        Mistake(competing, _softmax(right, 1)),
+        Mistake(f"{competing} They need no scale.", _softmax(right, 1)),
         Mistake("You took a softmax over images; give the cosines.", _softmax(_SCALE * right, 0)),
         Mistake("You multiplied by 100, CLIP's logit_scale. Those are logits of a softmax; give "
                 "the cosines.", _SCALE * right),

@@ -230,7 +230,7 @@ def zero_shot_scores(image_emb, text_emb):
 
 
 # %% Wrong 4.2: a softmax without scale
-# says: (And CLIP's scale is missing in yours.)
+# says: Give the cosines. They need no scale.
 def zero_shot_scores(image_emb, text_emb):
     cosines = F.normalize(image_emb, dim=-1) @ F.normalize(text_emb, dim=-1).T
     return cosines.softmax(dim=-1)
