@@ -43,13 +43,13 @@ def pairs_figure(
         figsize=(9.2, 0.4 + (2.35 + 0.17 * lines) * down), facecolor="white", layout="constrained"
     )
     for axes in (grid := figure.subplots(down, across, squeeze=False)).flat:
-        axes.axis("off")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
     for axes, image, caption in zip(grid.flat, images, told, strict=False):
         axes.imshow(np.asarray(image), interpolation="nearest")
-        # empty lines up to the longest: the layout then leaves room for it under every row
-        axes.text(
-            0.5, -0.04, caption + "\n" * (lines - 1 - caption.count("\n")),
-            transform=axes.transAxes, ha="center", va="top", fontsize=9, color=INK,
+        # empty lines up to the longest: pictures of a row then keep one height
+        axes.set_xlabel(
+            caption + "\n" * (lines - 1 - caption.count("\n")), fontsize=9, color=INK,
             parse_math=False,
         )
     figure.suptitle(title, fontsize=12, color=INK)
@@ -181,8 +181,8 @@ def temperature_figure(
     panels = [_Panel("cosine", cosines, float(cosines.min())),
               _Panel("softmax of scale x cosine, row by row", shares, 0.0)]
     title = (
-        f"Temperature 1/{scale:g}: the own caption gets {100 * own:.0f} % of a picture's "
-        f"attention, loss {loss:.2f}"
+        f"Temperature 1/{scale:g}: a picture gives its own caption {100 * own:.0f} %, "
+        f"loss of the rows {loss:.2f}"
     )
     return _tables(panels, images, captions, title, "")
 

@@ -107,6 +107,8 @@ def test_the_worst_pairs_are_counted_in_their_cells():
     assert drawn[0].tolist() == pytest.approx([100 * rows[0].rate, 100 * rows[0].others_rate])
     assert "1 of the 3 differences" in audit_words(rows)
     show(figure, audit_words(rows))
+    silent = [row for row in rows if row.p_holm >= 0.05]
+    assert "None of these 2 differences holds" in said(audit_figure(silent))
     with pytest.raises(ValueError, match="no pair of the audit"):
         audit_figure([])
 
