@@ -52,7 +52,7 @@ def check_platt(trial: Trial) -> None:
         _judge(trial, (drawn[0][:, 0], drawn[1][:, 0]), "the first label alone")
     with trial.part("scores that point the wrong way"):
         scores, targets = _labels(trial.rng)
-        _judge(trial, (scores, targets), "scores that point the right way")
+        _judge(trial, (scores, targets), "the scores before they are turned round")
         for factor, what in ((-1.0, "scores"), (-100.0, "logits")):
             _refused(trial, factor * scores, targets, what)
 
