@@ -114,19 +114,19 @@ def load_into(model: nn.Module, file: Path, name: str) -> None:
 
 
 def _refuse_other_positions(model: nn.Module, file: Path, name: str) -> None:
-    """open_clip stretches a table of positions to another image size without a word."""
+    """open_clip stretches a table of positions to another size or context without a word."""
     if file.suffix not in (".safetensors", ".pt", ".pth", ".bin"):
         return  # other formats carry other names; open_clip reads them
     try:
         given = read_weights(file)
     except ValueError:
         return  # a TorchScript archive, say; open_clip may read it, and says so if not
-    for key in ("visual.positional_embedding", "visual.trunk.pos_embed"):
+    for key in ("visual.positional_embedding", "visual.trunk.pos_embed", "positional_embedding"):
         wanted, found = model.state_dict().get(key), given.get(key, given.get(f"module.{key}"))
         if wanted is not None and found is not None and wanted.shape != found.shape:
             raise ValueError(
                 f"{file.name} does not fit {name}: {key!r} is {tuple(found.shape)}, expected "
-                f"{tuple(wanted.shape)}, so it was trained at another image size. Build the "
+                f"{tuple(wanted.shape)}, so it was trained at another size or context. Build the "
                 "architecture that it was trained as, or pass a checkpoint of this one"
             )
 

@@ -82,3 +82,10 @@ def test_bad_input_is_named():
             recall_at_k(*arguments)
     with pytest.raises(TypeError):
         recall_at_k(eye, 1.5)
+
+
+def test_tables_must_be_tensors():
+    with pytest.raises(TypeError, match="similarity is a list"):
+        first_ranks([[1.0]])
+    with pytest.raises(TypeError, match="positives is a list"):
+        first_ranks(torch.ones(1, 1), [[True]])

@@ -57,3 +57,12 @@ def test_bad_starts_are_named():
             Temperature(start)
     with pytest.raises(ValueError, match="above 0"):
         ScaleAndBias(0.0)
+
+
+def test_numbers_that_are_none_or_not_finite_are_refused():
+    with pytest.raises(ValueError, match="start is None"):
+        Temperature(None)
+    with pytest.raises(ValueError, match="start is inf"):
+        ScaleAndBias(float("inf"))
+    with pytest.raises(ValueError, match="bias is nan"):
+        ScaleAndBias(10.0, float("nan"))

@@ -123,7 +123,7 @@ def test_positions_of_another_image_size_are_refused_and_not_stretched(small_nam
         factory._MODEL_CONFIGS[name] = config
     try:
         save_model(build_clip("small-ViT-32", pretrained=False).model, tmp_path / "vit.safetensors")
-        with pytest.raises(ValueError, match=r"trained at another image size"):
+        with pytest.raises(ValueError, match=r"trained at another size or context"):
             build_clip("small-ViT-64", weights_path=tmp_path / "vit.safetensors",
                        preprocessing=Preprocessing(64))
         fine = build_clip("small-ViT-32", weights_path=tmp_path / "vit.safetensors",

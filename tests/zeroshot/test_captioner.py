@@ -211,3 +211,8 @@ def test_coca_refuses_what_it_would_cut_and_pictures_that_do_not_fit(coca):
         captioner.log_probs(torch.zeros(1, 3, 48, 48), ["a b"])
     with pytest.raises(TypeError, match=r"torch\.uint8; expected floating point"):
         captioner.log_probs(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), ["a b"])
+
+
+def test_lengths_must_be_a_tensor():
+    with pytest.raises(TypeError, match="lengths is a list"):
+        caption_scores(torch.zeros(1, 2), [1, 1])

@@ -177,3 +177,11 @@ def test_frequencies_leave_out_what_is_not_annotated():
             S.add_prior(torch.zeros(1, 2), bad)
     with pytest.raises(ValueError, match="smoothing"):
         S.label_frequency(targets, 0)
+
+
+def test_what_is_no_number_is_named():
+    scores = torch.rand(2, 3)
+    with pytest.raises(TypeError, match="threshold is a NoneType"):
+        S.above(scores, None)
+    with pytest.raises(ValueError, match="scale is None"):
+        S.softmax_scores(scores, None)

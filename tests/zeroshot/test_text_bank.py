@@ -223,3 +223,9 @@ def test_an_ensemble_without_direction_is_refused():
         ensemble(one, [0, 1, 2], ["a", "b"])
     with pytest.raises(ValueError, match="length 2"):
         ensemble(2 * one, [0, 0, 1], ["a", "b"])
+
+
+def test_a_file_is_no_cache(tmp_path, tiny):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match="which is a file; give a folder"):
+        text_bank(tiny, build_prompts(["owl"]), tmp_path / "file")

@@ -207,3 +207,9 @@ def test_what_the_loss_cannot_use_is_named():
     ):
         with pytest.raises(ValueError, match=words):
             call()
+
+
+def test_masks_must_be_tensors():
+    emb = torch.nn.functional.normalize(torch.ones(3, 2), dim=1)
+    with pytest.raises(TypeError, match="same is a ndarray; expected a bool tensor"):
+        within_loss(emb, np.eye(3, dtype=bool))
