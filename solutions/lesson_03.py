@@ -106,7 +106,7 @@ def siglip_loss(
     ### END SOLUTION
 
 
-# %% Exercise 3.4: Several positives in a row
+# %% Exercise 3.4: Several positives for one picture
 def multi_positive_loss(scores: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
     """A contrastive loss for batches in which several texts are right for an image.
 
@@ -115,8 +115,8 @@ def multi_positive_loss(scores: torch.Tensor, positives: torch.Tensor) -> torch.
     of e^n over its row's negatives n: other positives of the row are left out. A row costs the mean
     over its positives; the mean is then taken over the rows that have one (0 if none has). The same
     for columns, and the loss is the mean of both directions. A row without a negative costs 0. It
-    must be exact for scores of 1000 and -1000, keep the dtype, and have a finite gradient always:
-    zeros where nothing is positive.
+    must be exact for scores of 1000 and -1000, keep the dtype, and have a finite gradient. If no
+    entry at all is positive, the loss and its gradient are 0.
 
     Shape:
         scores (B, U) logits of images by texts, positives (B, U) bool -> a tensor without axes

@@ -8,7 +8,6 @@ A figure that shows this art says so, with `CREDIT`, and is itself under CC BY-S
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib.metadata import version
 from importlib.util import find_spec
 from io import BytesIO
@@ -76,21 +75,6 @@ def load_openmoji(symbol: str, side: int = SIDE) -> Image.Image:
         skip_system_fonts=True,
     )
     return Image.open(BytesIO(bytes(png))).convert("RGBA")
-
-
-def without_picture(symbols: Iterable[str]) -> list[str]:
-    """Those emoji that OpenMoji has no picture of.
-
-    Raises:
-        MissingArtError: as `art_folder`.
-    """
-    missing = []
-    for symbol in symbols:
-        try:
-            svg_path(symbol)
-        except FileNotFoundError:
-            missing.append(symbol)
-    return missing
 
 
 def art_version() -> str:

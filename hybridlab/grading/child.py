@@ -18,6 +18,7 @@ from hybridlab.grading.sandbox import confine
 from hybridlab.grading.values import HEAD, BadMessageError, pack, sizes, unpack
 
 _MOST_OUTPUT = 16_000  # characters of what is printed
+_MOST_WARNED = 300  # characters of one warning
 NOT_ATTEMPTED = "Exercise "  # how a stub's NotImplementedError begins
 
 
@@ -35,6 +36,7 @@ def serve(channel: Any, folder: str, cpu_seconds: int, memory: int) -> None:
     send = _Sender(channel)
     sys.stdout = sys.stderr = _Told(send)
     warnings.simplefilter("always")
+    warnings.showwarning = _Warned()
     work = _Work()
     send({"kind": "ready", "held": held})
     while True:
@@ -96,6 +98,23 @@ class _Told:
 
     def isatty(self) -> bool:
         return False
+
+
+class _Warned:
+    """A warning in one line, once: where in torch it arose tells a learner nothing."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(
+        self, message: Any, category: Any, filename: str, lineno: int, file: Any = None,
+        line: str | None = None,
+    ) -> None:
+        words = " ".join(str(message).partition("(Triggered internally")[0].split())
+        told = f"{category.__name__}: {words[:_MOST_WARNED]}\n"
+        if told not in self._said:
+            self._said.add(told)
+            sys.stderr.write(told)
 
 
 def _receive(channel: Any) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybridlab.grading import verdict as kinds
-from hybridlab.grading.verdict import PartVerdict, Verdict, told
+from hybridlab.grading.verdict import PartVerdict, Verdict, new_advice, told
 
 _GOOD, _BAD, _OPEN = "#0072b2", "#d55e00", "#767676"  # blue and vermilion of Okabe and Ito
 _SHADE = "background:rgba(127,127,127,.13);"
@@ -136,8 +136,7 @@ def _part(part: PartVerdict, before: Sequence[PartVerdict], drawn: bool) -> str:
         inner.append(f"<div>line {part.line}: {_code(part.code)}</div>")
     if part.words:
         inner.append(_pre(part.words))
-    if part.advice:
-        inner.append(f"<div>{_prose(part.advice)}</div>")
+    inner += [f"<div>{_prose(line)}</div>" for line in new_advice(part, before)]
     if part.picture and drawn:
         inner.append(_image(part.picture))
     return f'<div style="margin:.25em 0 .25em 1em">{"".join(inner)}</div>'

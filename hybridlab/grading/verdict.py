@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -102,6 +103,14 @@ class Verdict:
         return cls(parts=parts, **{name: data[name] for name in names})
 
 
+def new_advice(part: PartVerdict, before: Sequence[PartVerdict]) -> list[str]:
+    """The lines of a part's advice that no part before has said."""
+    said = {line for each in before for line in each.advice.splitlines()}
+    lines = part.advice.splitlines()
+    fresh = [line for line in lines if line not in said]
+    return [*fresh, *(["The advice above holds here, too."] if len(fresh) < len(lines) else [])]
+
+
 def told(verdict: Verdict, hints: int = 0) -> str:
     """A verdict in words, for a terminal or a notebook without colours.
 
@@ -113,7 +122,7 @@ def told(verdict: Verdict, hints: int = 0) -> str:
     if verdict.kind == NOT_ATTEMPTED:
         return f"{lines[0]}\n  {verdict.parts[0].words}" if verdict.parts[0].words else lines[0]
     before: tuple[object, ...] = ()
-    for part in verdict.parts:
+    for at, part in enumerate(verdict.parts):
         mark = "+" if part.kind == RIGHT else "-"
         kind = "" if part.kind in (RIGHT, verdict.kind) else f" ({part.kind})"
         finding = (part.kind, part.line, part.words)
@@ -125,7 +134,10 @@ def told(verdict: Verdict, hints: int = 0) -> str:
             continue
         if part.line:
             lines.append(f"      line {part.line}: {part.code}")
-        lines += [f"      {line}" for line in (*part.words.splitlines(), *part.advice.splitlines())]
+        lines += [
+            f"      {line}"
+            for line in (*part.words.splitlines(), *new_advice(part, verdict.parts[:at]))
+        ]
     if verdict.output.strip():
         lines.append("  your code printed:")
         lines += [f"      {line}" for line in verdict.output.strip().splitlines()[:10]]

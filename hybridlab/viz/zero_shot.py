@@ -5,7 +5,7 @@ Drawn from plain results; each figure has a function beside it that says the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,21 +22,32 @@ if TYPE_CHECKING:
 RIGHT, WRONG, INK, QUIET = "#0072b2", "#e69f00", "#222222", "#6a6a6a"
 
 
-def prompt_figure(spread: PromptSpread, printed: str = "mAP") -> Figure:
+def prompt_figure(
+    spread: PromptSpread, printed: str = "mAP", groups: Mapping[str, Sequence[str]] | None = None
+) -> Figure:
     """Every prompt's value with its interval, the best on top, and the median prompt as a line.
 
     Args:
         spread: as `sensitivity.prompt_spread` gives it.
         printed: the metric's name for readers.
+        groups: two at most, each with its prompts, for a mark of its own each.
+
+    Raises:
+        ValueError: more than two groups, or a prompt in none of them.
     """
+    marks = _marks(spread.names, groups)
     order = np.argsort(spread.values, kind="stable")
     ends = 100 * np.array([spread.each[at] for at in order])  # (T, 3)
     tall = 1.4 + 0.3 * len(order)
     figure = Figure(figsize=(8.2, tall), facecolor="white", layout="constrained")
     axes = figure.subplots()
     rows = np.arange(len(order))
-    axes.hlines(rows, ends[:, 1], ends[:, 2], color=RIGHT, linewidth=1.6)
-    axes.plot(ends[:, 0], rows, "o", color=RIGHT, markersize=6)
+    for name, (colour, mark, mine) in marks.items():
+        some = np.flatnonzero([spread.names[at] in mine for at in order])
+        axes.hlines(some, ends[some, 1], ends[some, 2], color=colour, linewidth=1.6)
+        axes.plot(ends[some, 0], some, mark, color=colour, markersize=6, label=name)
+    if groups:
+        axes.legend(fontsize=9, frameon=False)
     axes.axvline(100 * float(np.median(spread.values)), color=QUIET, linestyle="--", linewidth=1)
     axes.set_yticks(rows, [f"“{spread.names[at]}”" for at in order], fontsize=9)
     axes.set_xlabel(f"{printed} (%), with its interval over images; dashed: the median prompt")
@@ -46,6 +57,19 @@ def prompt_figure(spread: PromptSpread, printed: str = "mAP") -> Figure:
         color=INK,
     )
     return figure
+
+
+def _marks(
+    names: Sequence[str], groups: Mapping[str, Sequence[str]] | None
+) -> dict[str, tuple[str, str, set[str]]]:
+    """Of each group its colour, its mark and its prompts."""
+    mine = {name: set(prompts) for name, prompts in (groups or {"": names}).items()}
+    left = [name for name in names if not any(name in prompts for prompts in mine.values())]
+    if left or len(mine) > 2:
+        raise ValueError(f"got {len(mine)} groups, and in none of them {left}; give one or two "
+                         "that hold every prompt")
+    looks = ((RIGHT, "o"), (WRONG, "s"))
+    return {name: (*look, mine[name]) for name, look in zip(mine, looks, strict=False)}
 
 
 def prompt_words(spread: PromptSpread, printed: str = "mAP") -> str:
@@ -107,12 +131,12 @@ def score_figure(cosines: ArrayLike, targets: ArrayLike) -> Figure:
     for axes, (name, values, ends) in panels:
         bins = np.linspace(*ends, 41)
         for value, colour, words, hatch in (
-            (0, WRONG, "label absent", "///"), (1, RIGHT, "label there", None)
+            (1, RIGHT, "label there", None), (0, WRONG, "label absent", "///")
         ):
             some = values[truth == value]
             axes.hist(
                 some, bins, weights=np.full(len(some), 100 / max(1, len(some))), label=words,
-                color=RIGHT if value else "white", edgecolor=colour, hatch=hatch, alpha=0.75,
+                facecolor=RIGHT if value else "none", edgecolor=colour, hatch=hatch,
             )
         low, high = np.quantile(values, [0.05, 0.95])
         axes.set_title(f"{name}: 90 % in {low:.2f} to {high:.2f}", fontsize=10, color=INK)

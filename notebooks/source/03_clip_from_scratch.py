@@ -393,7 +393,7 @@ show(
 # $$\mathcal{L}_i = -\frac{1}{|P_i|} \sum_{p \in P_i}
 # \log \frac{e^{z_{ip}}}{e^{z_{ip}} + \sum_{n \notin P_i} e^{z_{in}}}$$
 #
-# ### Exercise 3.4 · Several positives in a row
+# ### Exercise 3.4 · Several positives for one picture
 
 # %%
 # %%exercise 3.4
@@ -405,8 +405,8 @@ def multi_positive_loss(scores: torch.Tensor, positives: torch.Tensor) -> torch.
     of e^n over its row's negatives n: other positives of the row are left out. A row costs the mean
     over its positives; the mean is then taken over the rows that have one (0 if none has). The same
     for columns, and the loss is the mean of both directions. A row without a negative costs 0. It
-    must be exact for scores of 1000 and -1000, keep the dtype, and have a finite gradient always:
-    zeros where nothing is positive.
+    must be exact for scores of 1000 and -1000, keep the dtype, and have a finite gradient. If no
+    entry at all is positive, the loss and its gradient are 0.
 
     Shape:
         scores (B, U) logits of images by texts, positives (B, U) bool -> a tensor without axes
@@ -418,7 +418,7 @@ def multi_positive_loss(scores: torch.Tensor, positives: torch.Tensor) -> torch.
         mean .2201. Row 1 has two negatives 0: 1 costs log(1 + 2 e^-1) = .5514. Rows: .3858.
         The columns cost .1269, .3133 and .3133, mean .2512. The loss is (.3858 + .2512) / 2 = .3185
     """
-    raise NotImplementedError("Exercise 3.4: Several positives in a row")
+    raise NotImplementedError("Exercise 3.4: Several positives for one picture")
 
 # %% [markdown]
 # Train the same model once more, from the same weights, on the same batches, with the mended loss:

@@ -451,7 +451,8 @@ def best_patches(some_tokens: torch.Tensor) -> dict[str, np.ndarray]:
 test_scores = best_patches(tokens)
 resamples = 1000 if FULL else 200
 spread = prompt_spread(test_scores, truth, resamples=resamples)
-show(prompt_figure(spread), alt=prompt_words(spread))
+groups = {"met in its training": MET, "never met": NEVER_MET}
+show(prompt_figure(spread, groups=groups), alt=prompt_words(spread))
 
 # %%
 val_scores = best_patches(val_features["tokens"].float())
@@ -570,14 +571,14 @@ for name, group in (("unseen", "the 16"), ("unseen_others", "the 64")):
 # %%
 from hybridlab.studies.together import harmonic_means
 
-groups = {
+of1 = {
     name: Analysis.from_json(recorded(name)["metrics"]["of1"])
     for name in ("together", "together_others")
 }
-both = harmonic_means(groups["together"], groups["together_others"])
+both = harmonic_means(of1["together"], of1["together_others"])
 print(f"{'':64} the 16  the 64  harmonic mean   (OF1)")
-for row in groups["together"].rows:
-    other = groups["together_others"].row(row.name).mean
+for row in of1["together"].rows:
+    other = of1["together_others"].row(row.name).mean
     print(f"{row.name:64} {100 * row.mean:6.1f} {100 * other:7.1f} "
           f"{100 * np.mean(both[row.name]):10.1f}")
 

@@ -52,6 +52,15 @@ def test_what_is_printed_or_warned_costs_nothing_and_is_kept():
     assert all(words in output for words in ("hello", "beware", "to stderr"))
 
 
+def test_a_warning_is_one_line_told_once_without_where_in_torch_it_arose():
+    _, output = call("""
+        import warnings
+        for _ in range(3):
+            warnings.warn("copy it\\nso (Triggered internally at /torch/a.cpp:9.)")
+    """)
+    assert output == "UserWarning: copy it so\n"
+
+
 @pytest.mark.parametrize(
     "body",
     [

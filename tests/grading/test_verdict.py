@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from hybridlab.grading import verdict as kinds
+from hybridlab.grading.render import shown
 from hybridlab.grading.verdict import PartVerdict, Verdict, told
 
 CRASH = ("ValueError: no", "", 7, "raise ValueError('no')")
@@ -30,6 +31,17 @@ def test_one_crash_is_told_once():
     parts = [PartVerdict(name, kinds.CRASHED, 1, 0, *CRASH) for name in "abc"]
     text = told(made(*parts))
     assert text.count("ValueError: no") == 1 and text.count(", the same again") == 2
+
+
+def test_advice_is_told_once_and_what_is_new_in_it_each_time():
+    parts = [
+        PartVerdict("a", kinds.WRONG_VALUE, 1, 0, "got 1", "loss .5\nStandardise."),
+        PartVerdict("b", kinds.WRONG_VALUE, 1, 0, "got 2", "loss .7\nStandardise."),
+        PartVerdict("c", kinds.WRONG_VALUE, 1, 0, "got 3", "Standardise."),
+    ]
+    for text in (told(made(*parts)), shown(made(*parts)).html):
+        assert text.count("Standardise.") == 1 and "loss .5" in text and "loss .7" in text
+        assert text.count("The advice above holds here, too.") == 2
 
 
 def test_right_and_not_attempted_are_short():

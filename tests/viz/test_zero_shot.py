@@ -61,6 +61,18 @@ def test_prompts_without_intervals_are_drawn_too():
     assert "OF1 by 0.0 points" in said(prompt_figure(one, "OF1"))
 
 
+def test_two_groups_of_prompts_have_two_marks_and_every_prompt_is_in_one():
+    spread = prompt_spread(NOISY, TARGETS, resamples=30)
+    groups = {"met": ["{} 1"], "never met": ["{} 2", "{} 3"]}
+    axes = prompt_figure(spread, groups=groups).axes[0]
+    drawn = {line.get_label(): line for line in axes.lines if line.get_label() in groups}
+    assert {line.get_marker() for line in drawn.values()} == {"o", "s"}
+    assert list(drawn["met"].get_xdata()) == [100 * spread.values[spread.names.index("{} 1")]]
+    assert len(drawn["never met"].get_xdata()) == 2
+    with pytest.raises(ValueError, match=r"in none of them \['\{\} 3'\]"):
+        prompt_figure(spread, groups={"met": ["{} 1"], "never met": ["{} 2"]})
+
+
 def test_ensembles_are_dots_and_a_line_of_means():
     sizes = [EnsembleSize(1, ((0,), (1,)), (0.2, 0.4), True),
              EnsembleSize(2, ((0, 1),), (0.5,), True)]

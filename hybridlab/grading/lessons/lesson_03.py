@@ -66,7 +66,7 @@ EXERCISES = (
     ),
     Exercise(
         id="3.4",
-        title="Several positives in a row",
+        title="Several positives for one picture",
         functions=("multi_positive_loss",),
         difficulty=3,
         minutes=25,

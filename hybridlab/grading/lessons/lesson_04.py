@@ -76,9 +76,9 @@ EXERCISES = (
         difficulty=3,
         minutes=30,
         hints=(
-            "Keep the annotated entries only: scores[targets >= 0]. Cosines lie within 0.1 of each "
-            "other, and in (a, b) the loss is a long narrow valley. Which change of the scores "
-            "makes it round?",
+            "Keep the annotated entries only: scores[targets >= 0]. Cosines lie close together "
+            "compared with the slope that they need, and in (a, b) the loss is a long narrow "
+            "valley. Which change of the scores makes it round?",
             "Fit slope and offset to z = (s - mean) / std, where both are of size 1, by many steps "
             "of gradient descent or a few of Newton's. Then a = slope / std and b = offset - a * "
             "mean. Raise ValueError if a <= 0.",

@@ -25,9 +25,9 @@ Drawn = tuple[Array, Array]
 _RTOL, _APART = 5e-3, 0.02  # tolerance, and how far mistakes differ from each other
 _TRIES = 500
 _VALLEY = (
-    "Not yet at the minimum. Cosines lie within 0.1 of each other, so a and b pull against each "
-    "other along a narrow valley in which gradient descent crawls: standardise the scores first "
-    "and translate back, or take Newton's steps."
+    "Not yet at the minimum. The scores lie close together compared with the slope that they "
+    "need, so a and b pull against each other along a narrow valley in which gradient descent "
+    "crawls: standardise the scores first and translate back, or take Newton's steps."
 )
 
 
@@ -76,7 +76,7 @@ def _judge(
     a, b = _pair(trial.call("platt", scores, targets))
     words = (
         f"The cross-entropy of your a = {a:.5g} and b = {b:.5g} is "
-        f"{loss(a, b, scores, targets):.5f}, the least is {loss(*best, scores, targets):.5f}. "
+        f"{loss(a, b, scores, targets):.5f}, the least is {loss(*best, scores, targets):.5f}.\n"
     )
     trial.equal(np.array([a, b]), np.array(best), f"(a, b) of {what}", mistakes, rtol=_RTOL,
                 atol=_RTOL, hint=words + (hint or _VALLEY))

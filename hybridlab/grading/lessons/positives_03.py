@@ -32,8 +32,9 @@ _EXAMPLE = (
     np.array([[True, True, False], [False, False, True]]),
 )
 _STABLE = (
-    "exp(1000) is infinite. torch.logsumexp takes the negatives together without computing it, and "
-    "-log(e^s / (e^s + e^n)) is F.softplus(n - s). Mask by -inf: -100 is not low here."
+    "exp(1000) is infinite. torch.logsumexp takes the negatives together without computing it (it "
+    "subtracts the largest score first), and -log(e^s / (e^s + e^n)) is F.softplus(n - s). NaN is "
+    "infinity divided by infinity. Mask by -inf: -100 is not low here."
 )
 _NO_NEGATIVE = (
     "If the parts above are right: where a row has no negative its positives cost log(1) = 0. If "
@@ -43,7 +44,7 @@ _NO_NEGATIVE = (
 _SPOILT = (
     "The gradient of 0 / 0 and of 0 times infinity is NaN, even where a later masked_fill or "
     "torch.where hides the value: choose before the logarithm and before the division, by "
-    "count.clamp(min=1)."
+    "count.clamp(min=1). So is that of -inf minus -inf; torch.logsumexp knows how to avoid it."
 )
 _DETACHED = (
     "If the loss is right: nothing may be detached on the way to it, negatives as little as "

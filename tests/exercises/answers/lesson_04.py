@@ -545,7 +545,7 @@ def rank_fusion(scores, k):
 
 
 # %% Wrong 4.4: gradient descent on raw cosines
-# says: Not yet at the minimum. Cosines lie within 0.1 of each other
+# says: Not yet at the minimum. The scores lie close together
 def platt(scores, targets):
     seen = targets >= 0
     s, y = scores[seen], targets[seen]
