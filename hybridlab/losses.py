@@ -69,11 +69,15 @@ def masked_bce(logits: Tensor, targets: Tensor) -> Tensor:
     return _annotated_mean(each, targets)
 
 
-def weighted_bce(logits: Tensor, targets: Tensor, pos_weight: Tensor) -> Tensor:
-    """Binary cross-entropy in which a label's positives count `pos_weight` times.
+def weighted_bce(
+    logits: Tensor, targets: Tensor, pos_weight: Tensor, neg_weight: Tensor | None = None
+) -> Tensor:
+    """Binary cross-entropy in which a label's positives count `pos_weight` times, and its
+    negatives `neg_weight` times (seed 002).
 
     Args:
         pos_weight: (L,) 0 or more; see `positive_weights`. All 1 is `masked_bce`.
+        neg_weight: (L,) 0 or more; 1 if None.
 
     Shape:
         logits (B, L), targets (B, L) in {0, 1} or -1 -> scalar: mean over annotated entries.
@@ -82,16 +86,14 @@ def weighted_bce(logits: Tensor, targets: Tensor, pos_weight: Tensor) -> Tensor:
         ValueError: shapes differ, or a weight is negative.
     """
     _check_pair(logits, targets)
-    if pos_weight.shape != logits.shape[1:] or not bool((pos_weight >= 0).all()):
-        raise ValueError(
-            f"pos_weight has shape {tuple(pos_weight.shape)} and its least is "
-            f"{float(pos_weight.min()) if pos_weight.numel() else None}; give a weight of 0 or "
-            f"more for each of the {logits.shape[1]} labels"
-        )
+    _check_weights("pos_weight", pos_weight, logits)
     truth = targets.to(logits.dtype).clamp(min=0)
     each = F.binary_cross_entropy_with_logits(
         logits, truth, pos_weight=pos_weight, reduction="none"
     )
+    if neg_weight is not None:
+        _check_weights("neg_weight", neg_weight, logits)
+        each = torch.where(truth > 0, each, neg_weight * each)
     return _annotated_mean(each, targets)
 
 
@@ -190,6 +192,15 @@ def _check_pair(logits: Tensor, targets: Tensor) -> None:
     if logits.shape != targets.shape:
         raise ValueError(
             f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)} must both be (B, L)"
+        )
+
+
+def _check_weights(name: str, weights: Tensor, logits: Tensor) -> None:
+    if weights.shape != logits.shape[1:] or not bool((weights >= 0).all()):
+        raise ValueError(
+            f"{name} has shape {tuple(weights.shape)} and its least is "
+            f"{float(weights.min()) if weights.numel() else None}; give a weight of 0 or "
+            f"more for each of the {logits.shape[1]} labels"
         )
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from hybridlab.decoder.cnn_rnn import Decoded, LabelDecoder
+from hybridlab.decoder.cnn_rnn import LabelDecoder
+from hybridlab.decoder.decoded import Decoded
 from hybridlab.encoders.clip import ClipEncoder
 from hybridlab.encoders.cnn import CNNEncoder
 from hybridlab.fusion import build_fusion

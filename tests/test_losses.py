@@ -137,6 +137,10 @@ def test_weighted_bce_is_torch_s(seed):
     assert torch.allclose(weighted_bce(logits, targets, weights), expected)
     ones = torch.ones(5).double()
     assert torch.allclose(weighted_bce(logits, targets, ones), masked_bce(logits, targets))
+    both = weighted_bce(logits, targets, weights, 2 * weights)  # of positives, of negatives
+    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    scale = torch.where(targets > 0, weights, 2 * weights)
+    assert torch.allclose(both, (scale * each).mean())
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -222,6 +226,8 @@ def test_losses_name_bad_arguments():
         weighted_bce(logits, targets, torch.ones(2))
     with pytest.raises(ValueError, match="least is -1"):
         weighted_bce(logits, targets, torch.tensor([1.0, -1, 1]))
+    with pytest.raises(ValueError, match="neg_weight has shape"):
+        weighted_bce(logits, targets, torch.ones(3), torch.ones(4))
     with pytest.raises(ValueError, match="each of the 3 labels"):
         weighted_bce(logits, targets, torch.tensor([1.0, float("nan"), 1]))
     with pytest.raises(ValueError, match="gamma is nan"):

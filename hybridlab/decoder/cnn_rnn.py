@@ -1,59 +1,26 @@
-"""The CNN-RNN: a two-layer GRU that reads a feature map and writes labels one by one.
+"""The CNN-RNN: a recurrent net that reads a feature map and writes labels one by one.
 
-Seed 000 section 1, after "CNN-RNN: A Unified Framework for Multi-Label Image Classification"
-(arXiv 1604.04573). At each step it looks at the map with additive attention, queried by its own
-last state h_{t-1} (trap 21), reads the label before, and scores every label and STOP.
+Seeds 000 section 1 and 002, after "CNN-RNN: A Unified Framework for Multi-Label Image
+Classification" (arXiv 1604.04573). At each step it looks at the map, queried by its own last state
+h_{t-1} (trap 21), reads the label before, and scores every label and STOP. Its parts are choices:
+GRU or LSTM, attention or the map's mean, a linear output or the paper's joint embedding.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hybridlab.decoder.sequences import PAD
+from hybridlab.decoder.attention import AdditiveAttention, EverywhereAlike
+from hybridlab.decoder.decoded import Decoded
+from hybridlab.decoder.marginals import max_over_steps
+from hybridlab.decoder.search import Beams, State, beam_search
+from hybridlab.decoder.sequences import PAD, check_sequences
 
-
-@dataclass(frozen=True)
-class Decoded:
-    """What free-running decoding gives. T is the longest sequence of the batch, STOP included.
-
-    Attributes:
-        label_seq: (B, T) long: labels, then STOP, then PAD.
-        step_logits: (B, T, L + 1), the last column is STOP.
-        step_states: (B, T, D), the top layer's state after each step.
-        mask: (B, T) bool, true up to and including STOP (trap 7).
-        h_rnn: (B, D), the state after the last valid step.
-        attention: (B, T, P), where each step looked; rows sum to 1.
-        probs: (B, L), for each label the largest step probability over valid steps (trap 5).
-    """
-
-    label_seq: Tensor
-    step_logits: Tensor
-    step_states: Tensor
-    mask: Tensor
-    h_rnn: Tensor
-    attention: Tensor
-    probs: Tensor
-
-
-class AdditiveAttention(nn.Module):
-    """Score each place of a map against one query by a small network (Bahdanau; seed 001).
-
-    Shape:
-        query (B, D), keys (B, P, D) -> weights (B, P)
-    """
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.query = nn.Linear(dim, dim, bias=False)
-        self.score = nn.Linear(dim, 1, bias=False)
-
-    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        mixed = torch.tanh(keys + self.query(query)[:, None])  # (B, P, D)
-        return self.score(mixed).squeeze(-1).softmax(dim=-1)  # (B, P)
+CELLS = ("gru", "lstm")
+LOOKS = ("attention", "mean")
+OUTPUTS = ("linear", "joint")
 
 
 class LabelDecoder(nn.Module):
@@ -63,12 +30,22 @@ class LabelDecoder(nn.Module):
         channels: C, width of the map's tokens.
         n_labels: L.
         dim: D, width of states, embeddings and projected tokens.
-        layers: GRU layers.
-        dropout: on the tokens, on the inputs of the GRU and of the output, in [0, 1).
-        max_steps: free-running decoding stops here even without STOP.
+        layers: of the RNN.
+        dropout: on the tokens, on the inputs of the RNN and of the output, in [0, 1).
+        max_steps: T, where free-running decoding stops even without STOP: T - 1 labels at most.
+        cell: "gru" or "lstm".
+        look: "attention", weights over the map's places anew at each step; "mean", one vector for
+            the image.
+        output: "linear"; or "joint", the paper's: state and image are projected into the space of
+            the label embeddings, and a label's score is the product with its embedding.
+        feed_image: whether the RNN sees the image, at its start and at each step. In the paper it
+            reads labels alone, and the image joins at the output.
 
     Shape:
-        tokens (B, P, C); see `Decoded` and `forward` for what comes out.
+        tokens (B, P, C); see `Decoded`, `Beams` and `forward` for what comes out.
+
+    Raises:
+        ValueError: a choice that is not known, or a size below 1.
     """
 
     def __init__(
@@ -79,44 +56,84 @@ class LabelDecoder(nn.Module):
         layers: int = 2,
         dropout: float = 0.2,
         max_steps: int = 9,
+        cell: str = "gru",
+        look: str = "attention",
+        output: str = "linear",
+        feed_image: bool = True,
     ):
         super().__init__()
+        _check_choices(cell=cell, look=look, output=output)
+        for name, size in (("channels", channels), ("n_labels", n_labels), ("dim", dim),
+                           ("layers", layers), ("max_steps", max_steps)):
+            if size < 1:
+                raise ValueError(f"{name} is {size}; give 1 or more")
         self.channels, self.n_labels, self.dim = channels, n_labels, dim
         self.layers, self.max_steps = layers, max_steps
+        self.cell, self.look, self.output, self.feed_image = cell, look, output, feed_image
         # frozen tokens are few and always the same: without dropout they are learnt by heart
         self.read = nn.Sequential(
             nn.Dropout(dropout), nn.LayerNorm(channels), nn.Linear(channels, dim)
         )
-        self.key = nn.Linear(dim, dim)
-        self.attend = AdditiveAttention(dim)
-        self.begin = nn.Linear(dim, layers * dim)
+        attentive = look == "attention"
+        self.key = nn.Linear(dim, dim) if attentive else nn.Identity()
+        self.attend = AdditiveAttention(dim) if attentive else EverywhereAlike()
+        parts = layers if cell == "gru" else 2 * layers  # an LSTM's state: all h, then all c
+        self.parts = parts
+        if feed_image:
+            self.begin = nn.Linear(dim, parts * dim)
         self.embed = nn.Embedding(n_labels + 2, dim)  # labels, STOP, START
-        self.rnn = nn.GRU(
-            2 * dim, dim, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
+        self.rnn = (nn.GRU if cell == "gru" else nn.LSTM)(
+            2 * dim if feed_image else dim, dim, layers, batch_first=True,
+            dropout=dropout if layers > 1 else 0.0,
         )
         self.dropout = nn.Dropout(dropout)
-        self.score = nn.Linear(2 * dim, n_labels + 1)
+        if output == "linear":
+            self.score = nn.Linear(2 * dim, n_labels + 1)
+        else:
+            self.join = nn.Linear(2 * dim, dim, bias=False)
+            nn.init.normal_(self.embed.weight, std=dim**-0.5)  # else products start out large
 
     @property
     def stop(self) -> int:
         """The step target that ends a sequence: L."""
         return self.n_labels
 
-    def forward(self, tokens: Tensor, label_seq: Tensor) -> Tensor:
-        """Teacher forcing: the step logits when each step is told the true label before it.
+    @property
+    def start(self) -> int:
+        """The input before the first label: L + 1."""
+        return self.n_labels + 1
+
+    # --- training -------------------------------------------------------------------------------
+
+    def forward(
+        self,
+        tokens: Tensor,
+        label_seq: Tensor,
+        truth: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The step logits of a training pass.
+
+        With truth = 1 each step is told the true label before it (teacher forcing), with 0 the
+        decoder's own best label (free running), and between them a coin decides for every step of
+        every image (scheduled sampling, Bengio et al. 2015, arXiv 1506.03099). STOP is never fed:
+        how many steps there are is given by label_seq.
 
         For training the decoder only. Never use the states of this pass as features: they have
-        read the true labels (trap 6).
+        read the true labels, or how many there are (trap 6).
 
         Args:
             tokens: (B, P, C).
             label_seq: (B, T) as `sequences.to_sequences` gives it.
+            truth: probability that a step is told the truth, in [0, 1].
+            generator: of the coins; the global one if None.
 
         Returns:
             step_logits (B, T, L + 1), 0 where label_seq is PAD.
 
         Raises:
-            ValueError: batch sizes differ, tokens are not (B, P, C), or a label is unknown.
+            ValueError: batch sizes differ, tokens are not (B, P, C) or hold NaN, a label is unknown
+                or stands twice in a row, a row does not end in STOP, or truth is outside [0, 1].
         """
         self._check(tokens)
         if label_seq.dim() != 2 or len(label_seq) != len(tokens):
@@ -124,26 +141,30 @@ class LabelDecoder(nn.Module):
                 f"label_seq {tuple(label_seq.shape)} must be (B, T) with the B of tokens "
                 f"{tuple(tokens.shape)}"
             )
-        known = (label_seq == PAD) | ((label_seq >= 0) & (label_seq <= self.stop))
-        if not bool(known.all()):
-            raise ValueError(
-                f"label_seq holds {int(label_seq[~known][0])}, but labels run from 0 to "
-                f"{self.n_labels - 1} and STOP is {self.stop}"
-            )
+        if not 0 <= truth <= 1:
+            raise ValueError(f"truth is {truth}; give a probability, from 0 to 1")
+        check_sequences(label_seq, self.n_labels)
         # longest first: step t then computes the first rows only, those that still have a label
         lengths = (label_seq != PAD).sum(dim=1)
         order = lengths.argsort(descending=True, stable=True)
         values, keys, state = self._start(tokens[order])
         label_seq, lengths = label_seq[order], lengths[order]
-        inputs = torch.cat([self._first(len(tokens)), label_seq[:, :-1]], dim=1)
+        previous = self._first(len(tokens))
         step_logits = values.new_zeros(*label_seq.shape, self.n_labels + 1)
         for t in range(int(lengths.max()) if len(lengths) else 0):
             rows = int((lengths > t).sum())
             step, state, _ = self._step(
-                inputs[:rows, t], values[:rows], keys[:rows], state[:, :rows].contiguous()
+                previous[:rows], values[:rows], keys[:rows], state[:, :rows].contiguous()
             )
             step_logits[:rows, t] = step
+            previous = label_seq[:rows, t]
+            if truth < 1:
+                own = step.detach()[:, : self.n_labels].argmax(dim=-1)
+                coin = torch.rand(rows, generator=generator).to(own.device)
+                previous = torch.where(coin < truth, previous, own)
         return step_logits[order.argsort()]
+
+    # --- decoding -------------------------------------------------------------------------------
 
     @torch.no_grad()
     def decode(self, tokens: Tensor, *, allow_repeats: bool = False) -> Decoded:
@@ -152,11 +173,14 @@ class LabelDecoder(nn.Module):
         Args:
             tokens: (B, P, C).
             allow_repeats: let a label be chosen twice (to measure how often it would be).
+
+        Raises:
+            ValueError: tokens are not (B, P, C), or hold NaN or infinity.
         """
         self._check(tokens)
         batch = len(tokens)
         values, keys, state = self._start(tokens)
-        chosen = self._first(batch)[:, 0]
+        chosen = self._first(batch)
         done = torch.zeros(batch, dtype=torch.bool, device=tokens.device)
         used = torch.zeros(batch, self.n_labels + 1, dtype=torch.bool, device=tokens.device)
         steps: list[tuple[Tensor, ...]] = []
@@ -170,7 +194,8 @@ class LabelDecoder(nn.Module):
                 chosen = allowed.argmax(dim=-1)
             is_label = (chosen != self.stop)[:, None]  # STOP may be "repeated", labels may not
             used = used | (F.one_hot(chosen, self.n_labels + 1).bool() & is_label)
-            steps.append((torch.where(valid, chosen, PAD), logits, state[-1], valid, weights))
+            top = self._top(state)
+            steps.append((torch.where(valid, chosen, PAD), logits, top, valid, weights))
             done = done | (chosen == self.stop)
             if bool(done.all()):
                 break
@@ -182,50 +207,110 @@ class LabelDecoder(nn.Module):
         probs = max_over_steps(step_logits, mask)
         return Decoded(label_seq, step_logits, states, mask, h_rnn, attention, probs)
 
+    @torch.no_grad()
+    def beam_search(
+        self, tokens: Tensor, beams: int = 4, *, length_power: float = 0.0,
+        allow_repeats: bool = False,
+    ) -> Beams:
+        """The K best label sequences of each image; see `search.beam_search`.
+
+        Args:
+            tokens: (B, P, C).
+            beams: K.
+            length_power: 0 ranks by the sum of log-probabilities, 1 by their mean.
+            allow_repeats: let a label be chosen twice.
+
+        Raises:
+            ValueError: as `decode`, or beams or length_power out of range.
+        """
+        self._check(tokens)
+        values, keys, state = self._start(tokens)
+
+        def step(previous: Tensor, state: State, memory: State) -> tuple[Tensor, State, Tensor]:
+            (rows,), (values, keys) = state, memory
+            logits, rows, weights = self._step(
+                previous, values, keys, rows.transpose(0, 1).contiguous()
+            )
+            return logits.log_softmax(dim=-1), (rows.transpose(0, 1),), weights
+
+        return beam_search(
+            step, self._first(len(tokens)), (state.transpose(0, 1),), (values, keys), beams=beams,
+            stop=self.stop, max_steps=self.max_steps, length_power=length_power,
+            allow_repeats=allow_repeats,
+        )
+
+    # --- one step -------------------------------------------------------------------------------
+
     def _check(self, tokens: Tensor) -> None:
         if tokens.dim() != 3 or tokens.shape[2] != self.channels or tokens.shape[1] == 0:
             raise ValueError(
                 f"tokens has shape {tuple(tokens.shape)}, expected (B, P, {self.channels}) with "
                 "P >= 1: flatten the feature map of the encoder this decoder was made for"
             )
+        # a sum is NaN or infinite where one of its terms is; it reads the tokens once
+        if not bool(tokens.detach().float().sum().isfinite()):
+            rows = (~tokens.isfinite()).flatten(1).any(dim=1).nonzero()[:, 0].tolist()
+            if rows:
+                raise ValueError(
+                    f"tokens holds NaN or infinity in {len(rows)} of {len(tokens)} images, the "
+                    f"first is image {rows[0]}; look at the encoder or at the cached features"
+                )
 
     def _first(self, batch: int) -> Tensor:
-        return torch.full((batch, 1), self.n_labels + 1, device=self.embed.weight.device)
+        return torch.full((batch,), self.start, device=self.embed.weight.device)
 
     def _start(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Values (B, P, D), keys (B, P, D), and the state (S, B, D) before the first step."""
         values = self.read(tokens)  # (B, P, D)
-        state = torch.tanh(self.begin(values.mean(dim=1)))  # (B, layers * D)
-        state = state.view(len(tokens), self.layers, self.dim).transpose(0, 1).contiguous()
+        if not self.feed_image:
+            state = values.new_zeros(self.parts, len(tokens), self.dim)
+            return values, self.key(values), state
+        state = torch.tanh(self.begin(values.mean(dim=1)))  # (B, S * D)
+        state = state.view(len(tokens), self.parts, self.dim).transpose(0, 1).contiguous()
         return values, self.key(values), state
+
+    def _top(self, state: Tensor) -> Tensor:
+        """The top layer's h (R, D)."""
+        return state[self.layers - 1]
 
     def _step(
         self, previous: Tensor, values: Tensor, keys: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        weights = self.attend(state[-1], keys)  # (B, P)
-        context = torch.einsum("bp,bpd->bd", weights, values)  # (B, D)
-        inputs = self.dropout(torch.cat([self.embed(previous), context], dim=-1))
-        _, state = self.rnn(inputs[:, None], state)
-        return self.score(self.dropout(torch.cat([state[-1], context], dim=-1))), state, weights
-
-
-def max_over_steps(step_logits: Tensor, mask: Tensor) -> Tensor:
-    """One probability per label: the largest over valid steps (traps 5 and 7).
-
-    Args:
-        step_logits: (B, T, L + 1), the last column is STOP.
-        mask: (B, T) bool, true for valid steps; each row has at least one.
-
-    Returns:
-        probs (B, L) in [0, 1].
-    """
-    probs = step_logits.softmax(dim=-1)[..., :-1]
-    return probs.masked_fill(~mask[..., None], 0.0).amax(dim=1)
+        """One step of R = B * K sequences, K for each image: logits (R, L + 1), state, (R, P)."""
+        weights = self.attend(self._top(state), keys)  # (B, K, P)
+        context = torch.einsum("bkp,bpd->bkd", weights, values).flatten(0, 1)  # (R, D)
+        inputs = self.embed(previous)
+        if self.feed_image:
+            inputs = torch.cat([inputs, context], dim=-1)
+        inputs = self.dropout(inputs)[:, None]
+        if self.cell == "gru":
+            _, state = self.rnn(inputs, state)
+        else:
+            hidden, memory = state.split(self.layers)
+            _, (hidden, memory) = self.rnn(inputs, (hidden.contiguous(), memory.contiguous()))
+            state = torch.cat([hidden, memory])
+        seen = self.dropout(torch.cat([self._top(state), context], dim=-1))
+        if self.output == "linear":
+            logits = self.score(seen)
+        else:
+            logits = torch.tanh(self.join(seen)) @ self.embed.weight[: self.n_labels + 1].T
+        return logits, state, weights.flatten(0, 1)
 
 
 def sequence_loss(step_logits: Tensor, label_seq: Tensor) -> Tensor:
     """Cross-entropy of the right next label or STOP: mean over all valid steps of the batch.
 
     Shape:
-        step_logits (B, T, L + 1), label_seq (B, T) with PAD after STOP -> scalar
+        step_logits (B, T, L + 1), label_seq (B, T) with PAD after STOP -> scalar; 0 if no step is
+        valid.
     """
-    return F.cross_entropy(step_logits.flatten(0, 1), label_seq.flatten(), ignore_index=PAD)
+    each = F.cross_entropy(
+        step_logits.flatten(0, 1), label_seq.flatten(), ignore_index=PAD, reduction="sum"
+    )
+    return each / (label_seq != PAD).sum().clamp(min=1)
+
+
+def _check_choices(**given: str) -> None:
+    for name, known in (("cell", CELLS), ("look", LOOKS), ("output", OUTPUTS)):
+        if given[name] not in known:
+            raise ValueError(f"{name} is {given[name]!r}; choose one of {', '.join(known)}")

@@ -6,23 +6,12 @@ ever an input. Padding is `PAD` and never counts in a loss.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 PAD = -100  # what torch's cross-entropy ignores by default
-
-
-def frequent_first(targets: Tensor) -> Tensor:
-    """Rank of each label when the most frequent comes first: (L,) long, 0 is first.
-
-    Args:
-        targets: (N, L) multi-hot; -1 (not annotated) counts as absent. Ties go to the lower column.
-    """
-    count = (targets > 0).sum(dim=0)
-    order = torch.sort(count, descending=True, stable=True).indices
-    rank = torch.empty_like(order)
-    rank[order] = torch.arange(len(order), device=order.device)
-    return rank
 
 
 def to_sequences(targets: Tensor, rank: Tensor) -> Tensor:
@@ -30,29 +19,85 @@ def to_sequences(targets: Tensor, rank: Tensor) -> Tensor:
 
     Args:
         targets: (B, L); -1 (not annotated) counts as absent.
-        rank: (L,) long, lower first; see `frequent_first`.
+        rank: (L,) one order for all, or (B, L) one for each row; lower first, ties go to the lower
+            column. See `orders`.
 
     Returns:
         label_seq (B, T) long with T = 1 + the most labels of one row. A row without labels is
         STOP at once.
 
     Raises:
-        ValueError: targets and rank disagree about L.
+        ValueError: targets and rank disagree about L or B, or a rank is NaN.
     """
-    if targets.dim() != 2 or rank.shape != targets.shape[1:]:
+    if targets.dim() != 2 or rank.shape not in (targets.shape, targets.shape[1:]):
         raise ValueError(
-            f"targets {tuple(targets.shape)} must be (B, L) and rank {tuple(rank.shape)} (L,)"
+            f"targets {tuple(targets.shape)} must be (B, L) and rank {tuple(rank.shape)} (L,) or "
+            "(B, L)"
         )
+    if rank.is_floating_point() and bool(rank.isnan().any()):
+        raise ValueError("rank holds NaN; give every label a place, the last one if it has none")
     n_labels = targets.shape[1]
     present = targets > 0
     count = present.sum(dim=1)
     steps = int(count.max()) + 1 if len(targets) else 1
-    # absent labels sort behind all present ones
-    key = torch.where(present, rank.expand_as(targets), n_labels)
-    label_seq = key.argsort(dim=1, stable=True)[:, :steps]
+    # by rank, and then the present ones before the absent ones: stable sorts keep what came before
+    by_rank = rank.expand_as(targets).argsort(dim=1, stable=True)
+    absent = (~present).gather(1, by_rank).long()
+    label_seq = by_rank.gather(1, absent.argsort(dim=1, stable=True))[:, :steps]
     if label_seq.shape[1] < steps:  # every label present: room for STOP
         label_seq = torch.nn.functional.pad(label_seq, (0, 1))
     at = torch.arange(steps, device=targets.device)
     label_seq = torch.where(at < count[:, None], label_seq, PAD)
     label_seq[torch.arange(len(targets), device=targets.device), count] = n_labels
     return label_seq
+
+
+def from_lists(lists: Sequence[Sequence[int]], n_labels: int) -> Tensor:
+    """Label lists in the order they are to be decoded -> label_seq (B, T).
+
+    Raises:
+        ValueError: a label outside 0..L-1, or one that stands twice in a list; names the list.
+    """
+    longest = max((len(each) for each in lists), default=0)
+    label_seq = torch.full((len(lists), longest + 1), PAD)
+    for row, each in enumerate(lists):
+        label_seq[row, : len(each)] = torch.tensor([*each], dtype=torch.long)
+        label_seq[row, len(each)] = n_labels
+    check_sequences(label_seq, n_labels)
+    return label_seq
+
+
+def check_sequences(label_seq: Tensor, n_labels: int) -> None:
+    """Refuse what is no label sequence.
+
+    Raises:
+        ValueError: a label outside 0..L-1, one that stands twice in a row, or a row that is not
+            labels, then STOP, then PAD (rows of PAD alone are allowed).
+    """
+    real = label_seq != PAD
+    unknown = real & ((label_seq < 0) | (label_seq > n_labels))
+    if bool(unknown.any()):
+        row = int(unknown.any(dim=1).nonzero()[0])
+        raise ValueError(
+            f"row {row} holds the label {int(label_seq[unknown][0])}, but labels run from 0 to "
+            f"{n_labels - 1} and STOP is {n_labels}; was it made for another vocabulary?"
+        )
+    ordered = label_seq.sort(dim=1).values
+    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != PAD)
+    if bool(twice.any()):
+        row = int(twice.any(dim=1).nonzero()[0])
+        label = int(ordered[row, 1:][twice[row]][0])
+        raise ValueError(
+            f"row {row} holds {'STOP' if label == n_labels else f'the label {label}'} twice; a set "
+            "has each label once, so drop the copies"
+        )
+    lengths = real.sum(dim=1)
+    at = torch.arange(label_seq.shape[1], device=label_seq.device)
+    last = label_seq.gather(1, (lengths - 1).clamp(min=0)[:, None])[:, 0] if len(at) else lengths
+    wrong = (real != (at < lengths[:, None])).any(dim=1) | ((lengths > 0) & (last != n_labels))
+    if bool(wrong.any()):
+        row = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"row {row} is {label_seq[row].tolist()}; expected labels, then STOP "
+            f"({n_labels}), then PAD ({PAD})"
+        )

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from hybridlab.configs import DemoConfig
-from hybridlab.decoder.cnn_rnn import Decoded, LabelDecoder, sequence_loss
-from hybridlab.decoder.sequences import frequent_first, to_sequences
+from hybridlab.decoder.cnn_rnn import LabelDecoder, sequence_loss
+from hybridlab.decoder.decoded import Decoded
+from hybridlab.decoder.orders import frequent_first
+from hybridlab.decoder.sequences import to_sequences
 from hybridlab.encoders.base import freeze
 from hybridlab.losses import hybrid_loss
 from hybridlab.model import HybridClassifier

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridlab.decoder.sequences import PAD, frequent_first, to_sequences
+from hybridlab.decoder.orders import frequent_first
+from hybridlab.decoder.sequences import PAD, to_sequences
 
 
 def test_a_worked_example():
