@@ -28,18 +28,12 @@ from hybridlab.fusion.views import view_of
 from hybridlab.model import HybridClassifier
 from hybridlab.part_keys import FEATURES, all_parts, part_key, short_hash
 from hybridlab.part_store import PartStore
+from hybridlab.training.decoding import DecodedSplit, decode_all
 from hybridlab.training.features import Tensors, clip_features, cnn_features
 from hybridlab.training.held import Held, seeded
 from hybridlab.training.loop import Report, silent
 from hybridlab.training.probe import train_linear
-from hybridlab.training.stages import (
-    DecodedSplit,
-    cross_fitted,
-    decode_all,
-    train_decoder,
-    train_fusion,
-    tune_vision,
-)
+from hybridlab.training.stages import cross_fitted, train_decoder, train_fusion, tune_vision
 
 Say = Callable[[str], None]
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-ORDERS = ("frequent", "rare", "random", "size", "reading", "pla", "mla")
-FIXED = ("frequent", "rare", "size", "reading")  # known before training; the others change in it
-BY_BOXES = ("size", "reading")
 LAST = float("inf")  # rank of a label that has no place in an order
 
 

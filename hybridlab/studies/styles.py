@@ -27,10 +27,10 @@ from hybridlab.fusion.views import view_of
 from hybridlab.part_keys import short_hash
 from hybridlab.studies.parts import STUDY as PARTS
 from hybridlab.studies.small_world import _parameters, _seconds, workshop_of
+from hybridlab.training.decoding import decode_all
 from hybridlab.training.features import cached, clip_features
 from hybridlab.training.held import Held
 from hybridlab.training.probe import LinearProbe, train_linear
-from hybridlab.training.stages import decode_all
 from hybridlab.workshop import Workshop
 
 # model -> the method of `small_world` that trains it

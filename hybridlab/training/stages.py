@@ -9,38 +9,19 @@ fusion and heads on cached views. Phase 2 unfreezes CLIP's vision tower at a low
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from hybridlab.configs import DemoConfig
-from hybridlab.decoder.cnn_rnn import LabelDecoder, sequence_loss
-from hybridlab.decoder.decoded import Decoded
-from hybridlab.decoder.orders import frequent_first
-from hybridlab.decoder.sequences import to_sequences
+from hybridlab.decoder.cnn_rnn import LabelDecoder
 from hybridlab.encoders.base import freeze
 from hybridlab.losses import hybrid_loss
 from hybridlab.model import HybridClassifier
+from hybridlab.training.decoding import decode_all, fit_decoder
 from hybridlab.training.features import chunks
-from hybridlab.training.held import Held, seeded
+from hybridlab.training.held import Held
 from hybridlab.training.loop import Report, silent, train
-
-CHUNK = 256
-
-
-class DecodedSplit(NamedTuple):
-    """Free-running decoding of a split.
-
-    Attributes:
-        h_rnn: (N, D), the last valid state.
-        probs: (N, L).
-        chosen: (N, L) bool, the labels of the decoded sequences.
-    """
-
-    h_rnn: Tensor
-    probs: Tensor
-    chosen: Tensor
+from hybridlab.training.recipes import DecoderRecipe
 
 
 def train_decoder(
@@ -56,33 +37,11 @@ def train_decoder(
     `held.inputs` are tokens; the score is that of its free-running probabilities. Without `held`
     the last epoch is kept.
     """
-    decoder = seeded(
-        config.seed,
-        lambda: LabelDecoder(tokens.shape[2], targets.shape[1], dim=config.dim, dropout=0.3),
+    recipe = DecoderRecipe(
+        dim=config.dim, dropout=0.3, max_steps=9, epochs=config.decoder_epochs,
+        batch_size=config.batch_size, lr=config.lr,
     )
-    rank = frequent_first(targets)
-
-    def loss_of(rows: Tensor) -> Tensor:
-        label_seq = to_sequences(targets[rows], rank)
-        return sequence_loss(decoder(tokens[rows].float(), label_seq), label_seq)
-
-    def score() -> float:
-        assert held is not None
-        return held.score(decode_all(decoder, *held.inputs).probs)
-
-    train(
-        name,
-        [(decoder, config.lr)],
-        loss_of,
-        len(tokens),
-        epochs=config.decoder_epochs,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        weight_decay=0.05,
-        validate=score if held else None,
-        report=report,
-    )
-    return decoder.eval()
+    return fit_decoder(tokens, targets, held, recipe, config.seed, report=report, name=name)
 
 
 def cross_fitted(
@@ -114,27 +73,6 @@ def cross_fitted(
         decoder = train_decoder(tokens[seen], targets[seen], None, config, report, name)
         probs[unseen] = decode_all(decoder, tokens[unseen]).probs
     return probs
-
-
-@torch.no_grad()
-def decode_all(decoder: LabelDecoder, tokens: Tensor) -> DecodedSplit:
-    """Free-running decoding of a split's tokens (N, P, C)."""
-    states, probs, chosen = [], [], []
-    for chunk in tokens.split(CHUNK):
-        decoded = decoder.decode(chunk.float())
-        states.append(decoded.h_rnn)
-        probs.append(decoded.probs)
-        chosen.append(chosen_labels(decoded, decoder.n_labels))
-    return DecodedSplit(torch.cat(states), torch.cat(probs), torch.cat(chosen))
-
-
-def chosen_labels(decoded: Decoded, n_labels: int) -> Tensor:
-    """The labels of each decoded sequence as decisions (B, L) bool, STOP and padding left out."""
-    label = decoded.label_seq.clamp(min=0, max=n_labels)
-    real = (decoded.label_seq >= 0) & (decoded.label_seq < n_labels)
-    decisions = torch.zeros(len(label), n_labels + 1, dtype=torch.bool, device=label.device)
-    decisions.scatter_(1, torch.where(real, label, n_labels), True)
-    return decisions[:, :n_labels]
 
 
 def train_fusion(

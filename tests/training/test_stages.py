@@ -17,15 +17,10 @@ from hybridlab.encoders.zero_shot import label_embeddings
 from hybridlab.fusion.views import evidence
 from hybridlab.model import HybridClassifier
 from hybridlab.training import features, stages
+from hybridlab.training.decoding import DecodedSplit, chosen_labels, decode_all
 from hybridlab.training.features import clip_features, cnn_features, scene_images
 from hybridlab.training.held import Held, seeded
-from hybridlab.training.stages import (
-    chosen_labels,
-    decode_all,
-    train_decoder,
-    train_fusion,
-    tune_vision,
-)
+from hybridlab.training.stages import train_decoder, train_fusion, tune_vision
 
 CONFIG = replace(DemoConfig.quick(), batch_size=8, decoder_epochs=1, fusion_epochs=2, dim=32)
 
@@ -65,7 +60,7 @@ def test_cross_fitting_never_shows_a_decoder_what_it_decodes(world, monkeypatch)
 
     def fake_decode(seen, unseen):
         assert not any((row == other).all() for row in unseen for other in seen)
-        return stages.DecodedSplit(None, unseen.float().mean((1, 2))[:, None].repeat(1, 80), None)
+        return DecodedSplit(None, unseen.float().mean((1, 2))[:, None].repeat(1, 80), None)
 
     monkeypatch.setattr(stages, "train_decoder", fake_train)
     monkeypatch.setattr(stages, "decode_all", fake_decode)

@@ -1,0 +1,179 @@
+"""Training a label decoder on frozen tokens by a `DecoderRecipe`, and decoding a whole split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hybridlab.data.boxes import LabelBoxes
+from hybridlab.decoder.cnn_rnn import LabelDecoder, sequence_loss
+from hybridlab.decoder.decoded import Decoded
+from hybridlab.decoder.matching import minimal_loss_alignment, predicted_label_alignment
+from hybridlab.decoder.orders import by_size, frequent_first, random_order, rare_first
+from hybridlab.decoder.orders import reading_order as in_reading_order
+from hybridlab.decoder.sequences import to_sequences
+from hybridlab.training.held import Held, seeded
+from hybridlab.training.loop import Report, silent, train
+from hybridlab.training.recipes import ALIGNED, DecoderRecipe, truth_share
+
+CHUNK = 256
+Ranks = Callable[[Tensor], Tensor]  # row numbers (B,) -> ranks (L,) or (B, L)
+_ALIGN = {"pla": predicted_label_alignment, "mla": minimal_loss_alignment}
+
+
+class TooManyLabelsError(ValueError):
+    """An image has more labels than the decoder may write."""
+
+
+class DecodedSplit(NamedTuple):
+    """Free-running decoding of a split.
+
+    Attributes:
+        h_rnn: (N, D), the last valid state.
+        probs: (N, L).
+        chosen: (N, L) bool, the labels of the decoded sequences.
+    """
+
+    h_rnn: Tensor
+    probs: Tensor
+    chosen: Tensor
+
+
+def fit_decoder(
+    tokens: Tensor,
+    targets: Tensor,
+    held: Held | None,
+    recipe: DecoderRecipe,
+    seed: int,
+    boxes: LabelBoxes | None = None,
+    report: Report = silent,
+    name: str = "decoder",
+) -> LabelDecoder:
+    """A label decoder trained on frozen tokens (N, P, C).
+
+    Args:
+        targets: (N, L) in {0, 1}; -1 (not annotated) counts as absent.
+        held: its inputs are tokens; the epoch whose free-running probabilities have the best mAP
+            is kept. Without it the last one is.
+        boxes: of the same images, for the orders "size" and "reading".
+        seed: of the weights, of the batches, and of random orders and coins.
+
+    Raises:
+        TooManyLabelsError: an image has more labels than `recipe.max_steps` lets be written.
+        ValueError: an order by boxes without boxes, or sizes that disagree.
+        FloatingPointError: the loss is NaN or infinite.
+    """
+    if len(tokens) != len(targets):
+        raise ValueError(f"tokens has {len(tokens)} images and targets {len(targets)} rows")
+    steps = _steps(targets, recipe)
+    decoder = seeded(
+        seed,
+        lambda: LabelDecoder(
+            tokens.shape[2], targets.shape[1], max_steps=steps, **recipe.decoder_options()  # type: ignore[arg-type]
+        ),
+    )
+    draw = torch.Generator().manual_seed(seed)
+    ranks = _ranks(recipe.order, targets, boxes, draw)
+    share = _Share(recipe, len(tokens))
+
+    def loss_of(rows: Tensor) -> Tensor:
+        label_seq = to_sequences(targets[rows], ranks(rows))
+        step_logits = decoder(tokens[rows].float(), label_seq, share.next(), draw)
+        if recipe.order in ALIGNED:
+            label_seq = _ALIGN[recipe.order](step_logits, targets[rows])
+        return sequence_loss(step_logits, label_seq)
+
+    def score() -> float:
+        assert held is not None
+        return held.score(decode_all(decoder, *held.inputs).probs)
+
+    train(
+        name,
+        [(decoder, recipe.lr)],
+        loss_of,
+        len(tokens),
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        weight_decay=recipe.weight_decay,
+        validate=score if held else None,
+        report=report,
+    )
+    return decoder.eval()
+
+
+@torch.no_grad()
+def decode_all(decoder: LabelDecoder, tokens: Tensor) -> DecodedSplit:
+    """Free-running decoding of a split's tokens (N, P, C)."""
+    states, probs, chosen = [], [], []
+    for chunk in tokens.split(CHUNK):
+        decoded = decoder.decode(chunk.float())
+        states.append(decoded.h_rnn)
+        probs.append(decoded.probs)
+        chosen.append(chosen_labels(decoded, decoder.n_labels))
+    return DecodedSplit(torch.cat(states), torch.cat(probs), torch.cat(chosen))
+
+
+def chosen_labels(decoded: Decoded, n_labels: int) -> Tensor:
+    """The labels of each decoded sequence as decisions (B, L) bool, STOP and padding left out."""
+    label = decoded.label_seq.clamp(min=0, max=n_labels)
+    real = (decoded.label_seq >= 0) & (decoded.label_seq < n_labels)
+    decisions = torch.zeros(len(label), n_labels + 1, dtype=torch.bool, device=label.device)
+    decisions.scatter_(1, torch.where(real, label, n_labels), True)
+    return decisions[:, :n_labels]
+
+
+class _Share:
+    """The share of truth at each step of the training."""
+
+    def __init__(self, recipe: DecoderRecipe, n_samples: int):
+        self.recipe, self.step = recipe, 0
+        self.steps = recipe.epochs * math.ceil(n_samples / recipe.batch_size)
+
+    def next(self) -> float:
+        progress = self.step / max(1, self.steps - 1)
+        self.step += 1
+        if self.recipe.feeding == "scheduled":
+            return truth_share(min(1.0, progress), self.recipe.least_truth)
+        return 1.0 if self.recipe.feeding == "teacher" else 0.0
+
+
+def _steps(targets: Tensor, recipe: DecoderRecipe) -> int:
+    """T of free-running decoding."""
+    counts = (targets > 0).sum(dim=1)
+    most = int(counts.max()) if len(counts) else 0
+    if recipe.max_steps == 0:
+        return most + 2
+    if most + 1 > recipe.max_steps:
+        row = int(counts.argmax())
+        raise TooManyLabelsError(
+            f"image {row} has {most} labels, which takes {most + 1} steps with STOP, but "
+            f"max_steps is {recipe.max_steps}; raise it, or give 0 for one that fits"
+        )
+    return recipe.max_steps
+
+
+def _ranks(
+    order: str, targets: Tensor, boxes: LabelBoxes | None, draw: torch.Generator
+) -> Ranks:
+    if order in ("size", "reading"):
+        if boxes is None or boxes.areas.shape != tuple(targets.shape):
+            has = "none were given" if boxes is None else f"they are of shape {boxes.areas.shape}"
+            raise ValueError(
+                f"order {order!r} needs the boxes of all {tuple(targets.shape)} labels, but {has}; "
+                "see data.boxes.label_boxes"
+            )
+        each = (
+            by_size(torch.from_numpy(boxes.areas)) if order == "size"
+            else in_reading_order(torch.from_numpy(boxes.centres), boxes.height)
+        )
+        return lambda rows: each[rows]
+    if order == "random":
+        return lambda rows: random_order(len(rows), targets.shape[1], draw)
+    # an aligned order begins with any: it only tells how many labels there are
+    same = rare_first(targets) if order == "rare" else frequent_first(targets)
+    return lambda rows: same
