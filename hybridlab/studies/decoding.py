@@ -1,0 +1,286 @@
+"""Label decoding on cached features of a frozen CNN: one run of the studies of lesson 02.
+
+Methods read the same tokens of the same scenes: "heads", independent heads; "decoder", the CNN-RNN;
+"both", a mix of the two whose weight validation chooses; "two_heads", the same mix of two heads
+from two seeds, which tells what mixing alone brings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hybridlab.ablation.runs import RunResult
+from hybridlab.data.boxes import LabelBoxes, label_boxes
+from hybridlab.data.scenes import SceneDataset, label_matrix
+from hybridlab.data.world import SceneConfig
+from hybridlab.decoder.cnn_rnn import LabelDecoder
+from hybridlab.decoder.marginals import MARGINALS, sum_over_beams
+from hybridlab.decoder.sequences import PAD
+from hybridlab.evaluation.metrics import mean_ap
+from hybridlab.evaluation.thresholds import global_threshold
+from hybridlab.frozen import cnn_key, drawn, frozen_cnn
+from hybridlab.part_keys import short_hash
+from hybridlab.training.decoding import CHUNK, fit_decoder
+from hybridlab.training.features import Tensors, cached, chunks
+from hybridlab.training.held import Held
+from hybridlab.training.pooled_head import fit_pooled_head, head_probs
+from hybridlab.training.recipes import DecoderRecipe
+from hybridlab.training.sources import training_code
+
+METHODS = ("heads", "decoder", "both", "two_heads")
+DECISIONS = ("sets", "threshold")
+AMONG = ("all", "small", "large", "hidden", "clear")
+MOST_PLACES = 12  # a side; larger maps are averaged down to it
+_WORLD = ("cooccurrence", "clutter", "imbalance")
+_SIZES = ("train", "val", "test")
+
+RECIPE: dict[str, Any] = {
+    "method": "decoder", "world_seed": 0, **{name: getattr(SceneConfig(), name) for name in _WORLD},
+    "missing": 0.0, "train": 3000, "val": 600, "test": 1000, "cnn_size": 192, "cnn_stage": "stage5",
+    "head_epochs": 30, "decisions": "sets", "marginal": "max_over_steps", "beams": 1,
+    "length_power": 0.0, "among": "all",
+    **{field.name: field.default for field in fields(DecoderRecipe)},
+}
+
+
+def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
+    """Train and test one method.
+
+    Args:
+        config: `RECIPE` with some values changed. "missing" hides annotations of the training
+            scenes alone. "beams" and "length_power" decode, "marginal" names the probabilities.
+            "decisions": the decoder's own "sets", or a "threshold" on its probabilities, one for
+            all labels, fitted on the validation scenes; the other methods have thresholds only.
+            "among" leaves out test entries: positives that are not "small" or "large" (the third
+            of the test scenes' objects with the smallest and the largest boxes), "hidden" (less
+            than 60 % of the object is seen) or "clear" (95 % or more) count as not annotated.
+        seed: of the weights and batches.
+        store: folder for features and trained parts.
+
+    Raises:
+        ValueError: an unknown setting or value.
+    """
+    if strange := set(config) ^ set(RECIPE):
+        raise ValueError(f"unknown or missing settings {sorted(strange)}; see RECIPE")
+    for name, known in (("method", METHODS), ("decisions", DECISIONS), ("among", AMONG),
+                        ("marginal", MARGINALS)):
+        if config[name] not in known:
+            raise ValueError(f"{name} is {config[name]!r}; choose one of {', '.join(known)}")
+    shop = _Scenes(config, store)
+    targets = shop.targets("test")
+    extra: dict[str, Any] = {}
+    sets = None
+    if config["method"] == "heads":
+        val, test = _heads(shop, seed)
+    elif config["method"] == "two_heads":
+        val, test = _mixed(shop, _heads(shop, seed), _heads(shop, seed + 1000), extra)
+    else:
+        found = _decoded(shop, seed)
+        extra |= _told(shop, found, targets)
+        own = (found["val probs"].numpy(), found["test probs"].numpy())
+        sets = found["test sets"].numpy().astype(bool)
+        val, test = own
+        if config["method"] == "both":
+            val, test = _mixed(shop, _heads(shop, seed), own, extra)
+    if sets is None or config["decisions"] == "threshold" or config["method"] == "both":
+        decisions = test >= global_threshold(val, shop.targets("val"))
+    else:
+        decisions = sets
+    judged = _only(config["among"], targets, shop)
+    return RunResult(
+        test.astype(np.float32), decisions, judged.astype(np.int8), np.arange(len(targets)),
+        extra=extra,
+    )
+
+
+class _Scenes:
+    """Scenes of one configuration, their features and boxes."""
+
+    def __init__(self, config: Mapping[str, Any], store: Path):
+        self.config, self.store = config, store
+        world = SceneConfig(seed=config["world_seed"], **{name: config[name] for name in _WORLD})
+        self.data = {split: SceneDataset(config[split], split, world) for split in _SIZES}
+        self.recipe = DecoderRecipe(**{
+            field.name: config[field.name] for field in fields(DecoderRecipe)
+        })
+
+    def targets(self, split: str) -> np.ndarray:
+        """(N, L); of the training scenes with `missing` entries hidden."""
+        data = self.data[split]
+        if split == "train" and self.config["missing"]:
+            dials = {**data.config.to_dict(), "missing": self.config["missing"]}
+            data = SceneDataset(len(data), split, SceneConfig(**dials))  # type: ignore[arg-type]
+        return label_matrix(data)
+
+    def tokens(self, split: str) -> Tensor:
+        """(N, P, C), half precision."""
+        size, stage = self.config["cnn_size"], self.config["cnn_stage"]
+
+        def compute() -> Tensors:
+            cnn, found = frozen_cnn(size, stage), []
+            with torch.inference_mode():
+                for few in chunks(drawn(self.data[split])):
+                    seen = cnn(cnn.preprocessing(few)).feature_map
+                    if seen.shape[-1] > MOST_PLACES:
+                        seen = F.adaptive_avg_pool2d(seen, MOST_PLACES)
+                    found.append(seen.flatten(2).transpose(1, 2).half())
+            return {"tokens": torch.cat(found)}
+
+        return cached(self.store, "decoding-" + cnn_key(size, stage, self.data[split]), compute)[
+            "tokens"
+        ]
+
+    def boxes(self, split: str) -> LabelBoxes:
+        """The largest box of each label."""
+        data = self.data[split]
+
+        def compute() -> Tensors:
+            found = label_boxes(data, len(data.vocabulary))
+            return {"areas": torch.from_numpy(found.areas),
+                    "centres": torch.from_numpy(found.centres),
+                    "visible": torch.from_numpy(found.visible)}
+
+        kept = cached(self.store, f"boxes-{short_hash(data.fingerprint())}", compute)
+        areas, centres, visible = (kept[name].numpy() for name in ("areas", "centres", "visible"))
+        return LabelBoxes(areas, centres, visible, data.config.image_size)
+
+    def key(self, what: str, seed: int, *facts: object) -> str:
+        """The name of a trained part: everything that it depends on."""
+        size, stage = self.config["cnn_size"], self.config["cnn_stage"]
+        here = Path(__file__).read_bytes().replace(b"\r\n", b"\n").decode()
+        whole = [what, seed, self.config["missing"], facts, training_code(), here,
+                 torch.__version__, [cnn_key(size, stage, self.data[split]) for split in _SIZES]]
+        return f"{what}-{short_hash(json.dumps(whole))}"
+
+
+def _heads(shop: _Scenes, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of independent heads on "val" and "test"."""
+    recipe = DecoderRecipe(
+        dim=shop.recipe.dim, dropout=shop.recipe.dropout, epochs=shop.config["head_epochs"],
+        batch_size=shop.recipe.batch_size, lr=shop.recipe.lr,
+        weight_decay=shop.recipe.weight_decay,
+    )
+
+    def compute() -> Tensors:
+        held = Held((shop.tokens("val"),), torch.from_numpy(shop.targets("val")))
+        targets = torch.from_numpy(shop.targets("train"))
+        head = fit_pooled_head(shop.tokens("train"), targets, held, recipe, seed)
+        return {split: head_probs(head, shop.tokens(split)) for split in ("val", "test")}
+
+    found = cached(shop.store, shop.key("heads", seed, repr(recipe)), compute)
+    return found["val"].numpy(), found["test"].numpy()
+
+
+def _trained(shop: _Scenes, seed: int) -> LabelDecoder:
+    """The decoder; its weights are kept."""
+    train, made = shop.tokens("train"), None
+
+    def compute() -> Tensors:
+        nonlocal made
+        held = Held((shop.tokens("val"),), torch.from_numpy(shop.targets("val")))
+        boxes = shop.boxes("train") if shop.recipe.order in ("size", "reading") else None
+        targets = torch.from_numpy(shop.targets("train"))
+        made = fit_decoder(train, targets, held, shop.recipe, seed, boxes)
+        return dict(made.state_dict())
+
+    weights = cached(shop.store, shop.key("decoder", seed, repr(shop.recipe)), compute)
+    if made is not None:
+        return made
+    targets = shop.targets("train")
+    most = int((targets > 0).sum(axis=1).max())
+    decoder = LabelDecoder(
+        train.shape[2], targets.shape[1], max_steps=shop.recipe.max_steps or most + 2,
+        **shop.recipe.decoder_options(),  # type: ignore[arg-type]
+    )
+    decoder.load_state_dict(weights)
+    return decoder.eval()
+
+
+def _decoded(shop: _Scenes, seed: int) -> Tensors:
+    """What the decoder says of "val" and "test": probs, sets, and of "test" lengths and repeats."""
+    beams, power = shop.config["beams"], shop.config["length_power"]
+    how = [repr(shop.recipe), beams, power, shop.config["marginal"]]
+
+    def compute() -> Tensors:
+        decoder = _trained(shop, seed)
+        said: Tensors = {}
+        for split in ("val", "test"):
+            each: list[Tensors] = []
+            for few in shop.tokens(split).split(CHUNK):
+                greedy = decoder.decode(few.float())
+                found = decoder.beam_search(few.float(), beams, length_power=power)
+                each.append({
+                    "sets": found.sets(decoder.n_labels)[:, 0].float(),
+                    "probs": greedy.probs if shop.config["marginal"] == "max_over_steps"
+                    else sum_over_beams(found, decoder.n_labels, greedy.probs),
+                })
+            said |= {f"{split} {name}": torch.cat([one[name] for one in each]) for name in each[0]}
+        free = [decoder.decode(few.float(), allow_repeats=True).label_seq
+                for few in shop.tokens("test").split(CHUNK)]
+        said["repeats"], said["written"] = (sum(x) for x in zip(*map(_repeats, free), strict=True))
+        return said
+
+    return cached(shop.store, shop.key("decoded", seed, *how), compute)
+
+
+def _repeats(label_seq: Tensor) -> tuple[Tensor, Tensor]:
+    """Labels that stand in a row already, and all labels, of greedy sequences without a mask."""
+    ordered = label_seq.masked_fill(label_seq == label_seq.max(), PAD).sort(dim=1).values
+    again = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != PAD)
+    return again.sum()[None], (ordered != PAD).sum()[None]
+
+
+def _told(shop: _Scenes, found: Tensors, targets: np.ndarray) -> dict[str, Any]:
+    """Of the decoder's own sets: duplicate rate without a mask, labels for an image, and recall
+    among frequent and rare labels and among small and large objects."""
+    sets = found["test sets"].numpy().astype(bool)
+    hit = sets & (targets > 0)
+    count = (shop.targets("train") > 0).sum(axis=0)
+    thirds = np.array_split(np.argsort(-count, kind="stable"), 3)
+    recall = {
+        name: float(hit[:, some].sum() / max(1, (targets[:, some] > 0).sum()))
+        for name, some in zip(("frequent", "middle", "rare"), thirds, strict=True)
+    }
+    for name in ("small", "large"):
+        there = _only(name, targets, shop) > 0
+        recall[name] = float((hit & there).sum() / max(1, there.sum()))
+    return {
+        "duplicates": float(found["repeats"] / found["written"].clamp(min=1)),
+        "labels": float(sets.sum(axis=1).mean()),
+        "recall": recall,
+    }
+
+
+def _mixed(
+    shop: _Scenes, one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray],
+    extra: dict[str, Any],
+) -> tuple[np.ndarray, np.ndarray]:
+    """(1 - w) x one + w x other, w by the mAP on the validation scenes."""
+    targets = shop.targets("val")
+    weights = np.linspace(0, 1, 11)
+    values = [mean_ap((1 - w) * one[0] + w * other[0], targets).value for w in weights]
+    best = float(weights[int(np.argmax(values))])
+    extra["weight"] = best
+    return (1 - best) * one[0] + best * other[0], (1 - best) * one[1] + best * other[1]
+
+
+def _only(among: str, targets: np.ndarray, shop: _Scenes) -> np.ndarray:
+    """Targets in which positives of other kinds are not annotated."""
+    if among == "all":
+        return targets
+    boxes, there = shop.boxes("test"), targets > 0
+    low, high = np.quantile(boxes.areas[there], [1 / 3, 2 / 3])
+    kind = {
+        "small": boxes.areas <= low, "large": boxes.areas >= high,
+        "hidden": boxes.visible < 0.6, "clear": boxes.visible >= 0.95,
+    }[among]
+    return np.where(there & ~kind, -1, targets)

@@ -1,0 +1,70 @@
+"""Independent heads on the features that a label decoder reads: what it is compared with.
+
+The tokens are read as `LabelDecoder` reads them (dropout, LayerNorm, projection), then pooled, and
+every label gets a logit of its own. No label is told of any other.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hybridlab.losses import masked_bce
+from hybridlab.training.held import Held, seeded
+from hybridlab.training.loop import Report, silent, train
+from hybridlab.training.recipes import DecoderRecipe
+
+CHUNK = 512
+
+
+class PooledHead(nn.Module):
+    """Read the tokens, take their mean, score all labels.
+
+    Shape:
+        tokens (B, P, C) -> logits (B, L)
+    """
+
+    def __init__(self, channels: int, n_labels: int, dim: int = 256, dropout: float = 0.3):
+        super().__init__()
+        self.read = nn.Sequential(
+            nn.Dropout(dropout), nn.LayerNorm(channels), nn.Linear(channels, dim)
+        )
+        self.score = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(dim, n_labels))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.score(self.read(tokens).mean(dim=1))
+
+
+def fit_pooled_head(
+    tokens: Tensor, targets: Tensor, held: Held | None, recipe: DecoderRecipe, seed: int,
+    report: Report = silent,
+) -> PooledHead:
+    """A pooled head trained on frozen tokens (N, P, C) by binary cross-entropy.
+
+    Args:
+        targets: (N, L) in {0, 1} or -1: entries that are not annotated teach nothing.
+        held: its inputs are tokens; the epoch with the best mAP is kept.
+        recipe: its dim, dropout, epochs, batch_size, lr and weight_decay.
+    """
+    head = seeded(
+        seed, lambda: PooledHead(tokens.shape[2], targets.shape[1], recipe.dim, recipe.dropout)
+    )
+    train(
+        "independent heads",
+        [(head, recipe.lr)],
+        lambda rows: masked_bce(head(tokens[rows].float()), targets[rows]),
+        len(tokens),
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        weight_decay=recipe.weight_decay,
+        validate=(lambda: held.score(head_probs(head, *held.inputs))) if held else None,
+        report=report,
+    )
+    return head.eval()
+
+
+@torch.no_grad()
+def head_probs(head: PooledHead, tokens: Tensor) -> Tensor:
+    """Probabilities (N, L) of a split's tokens."""
+    return torch.cat([torch.sigmoid(head(few.float())) for few in tokens.split(CHUNK)])
