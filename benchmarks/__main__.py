@@ -13,7 +13,7 @@ from pathlib import Path
 # A new benchmark is one file here with a `measure() -> dict`, and one name in this list.
 NAMES = (
     "scenes_vs_encoder", "ap_vs_sklearn", "ap_vs_torchmetrics", "bootstrap", "ablation_sharing",
-    "text_cache",
+    "text_cache", "beam_vs_loop", "matching_share",
 )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hybridlab.decoder.attention import AdditiveAttention, EverywhereAlike
 from hybridlab.decoder.decoded import Decoded
 from hybridlab.decoder.marginals import max_over_steps
-from hybridlab.decoder.search import Beams, State, beam_search
+from hybridlab.decoder.search import Beams, State, Step, beam_search
 from hybridlab.decoder.sequences import PAD, check_sequences
 
 CELLS = ("gru", "lstm")
@@ -223,6 +223,14 @@ class LabelDecoder(nn.Module):
         Raises:
             ValueError: as `decode`, or beams or length_power out of range.
         """
+        return beam_search(
+            *self.searchable(tokens), beams=beams, stop=self.stop, max_steps=self.max_steps,
+            length_power=length_power, allow_repeats=allow_repeats,
+        )
+
+    def searchable(self, tokens: Tensor) -> tuple[Step, Tensor, State, State]:
+        """What a search over (B, P, C) tokens needs: the step function, the first symbols (B,), the
+        state of the sequences and the memory of the images; see `search.beam_search`."""
         self._check(tokens)
         values, keys, state = self._start(tokens)
 
@@ -233,11 +241,7 @@ class LabelDecoder(nn.Module):
             )
             return logits.log_softmax(dim=-1), (rows.transpose(0, 1),), weights
 
-        return beam_search(
-            step, self._first(len(tokens)), (state.transpose(0, 1),), (values, keys), beams=beams,
-            stop=self.stop, max_steps=self.max_steps, length_power=length_power,
-            allow_repeats=allow_repeats,
-        )
+        return step, self._first(len(tokens)), (state.transpose(0, 1),), (values, keys)
 
     # --- one step -------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from hybridlab.decoder.sequences import PAD
@@ -97,12 +98,10 @@ def beam_search(
     """
     _check(beams, max_steps, length_power)
     batch, device = len(first), first.device
-    state = tuple(each.repeat_interleave(beams, dim=0) for each in state)
-    previous = first.repeat_interleave(beams)
-    sums = torch.full((batch, beams), NOTHING, device=device)
-    sums[:, 0] = 0.0  # at first there is one sequence, the empty one
-    done = torch.zeros(batch, beams, dtype=torch.bool, device=device)
-    lengths = torch.zeros(batch, beams, dtype=torch.long, device=device)
+    previous, width = first, 1  # at first there is one sequence, the empty one
+    sums = torch.zeros(batch, width, device=device)
+    done = torch.zeros(batch, width, dtype=torch.bool, device=device)
+    lengths = torch.zeros(batch, width, dtype=torch.long, device=device)
     used: Tensor | None = None
     history = _History(batch, beams, max_steps, device)
     images = torch.arange(batch, device=device)  # those still computed
@@ -111,7 +110,7 @@ def beam_search(
         steps = t + 1
         log_probs, state, attention = step(previous, state, memory)
         symbols = log_probs.shape[-1]
-        log_probs = log_probs.view(-1, beams, symbols)
+        log_probs = log_probs.view(-1, width, symbols)
         if t == 0 and not allow_repeats:
             used = torch.zeros_like(log_probs, dtype=torch.bool)
         if t == max_steps - 1:
@@ -125,18 +124,23 @@ def beam_search(
         total[..., stop] = torch.where(done, sums, total[..., stop])
         length = lengths + (~done).long()
         ranked = total / length.clamp(min=1)[..., None].to(total) ** length_power
-        best = ranked.flatten(1).topk(beams, dim=1).indices  # (B, K) of K * V
+        every = ranked.flatten(1)
+        best = every.topk(min(beams, every.shape[1]), dim=1).indices  # (B, K) of K * V
         parent, symbol = best // symbols, best % symbols
         sums = total.flatten(1).gather(1, best)
+        if best.shape[1] < beams:  # more beams than symbols: the rest are empty
+            lack = (0, beams - best.shape[1])
+            parent, symbol = F.pad(parent, lack), F.pad(symbol, lack)
+            sums = F.pad(sums, lack, value=NOTHING)
         ended, lengths = done.gather(1, parent), length.gather(1, parent)
         ended = ended | sums.isneginf()
         history.keep(t, images, parent, symbol.masked_fill(ended, PAD), sums, lengths, attention)
         done = ended | (symbol == stop)
-        at = (torch.arange(len(images), device=device)[:, None] * beams + parent).flatten()
+        at = (torch.arange(len(images), device=device)[:, None] * width + parent).flatten()
         state = tuple(each.index_select(0, at) for each in state)
-        previous = symbol.flatten()
+        previous, width = symbol.flatten(), beams
         if used is not None:
-            used = used.view(-1, symbols)[at].view_as(log_probs)
+            used = used.view(-1, symbols)[at].view(-1, beams, symbols)
             used.scatter_(2, symbol[..., None], True)
             used[..., stop] = False
         going = ~done.all(dim=1)
@@ -177,9 +181,10 @@ class _History:
         self.sums[t:, images] = sums  # until a later step says otherwise
         self.lengths[images] = lengths.masked_fill(sums.isneginf(), 0)
         if attention is not None:
-            looked = attention.view(*parent.shape, -1)  # (B, K, P) before sorting: the parents'
-            whole = looked.new_zeros(*self.lengths.shape, looked.shape[-1])
-            whole[images] = looked.gather(1, parent[..., None].expand_as(looked))
+            places = attention.shape[-1]
+            looked = attention.view(len(parent), -1, places)  # before sorting: the parents'
+            whole = looked.new_zeros(*self.lengths.shape, places)
+            whole[images] = looked.gather(1, parent[..., None].expand(-1, -1, places))
             self.attention.append(whole)
 
     def told(self, steps: int, length_power: float) -> Beams:
