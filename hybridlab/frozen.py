@@ -19,8 +19,8 @@ from hybridlab.data.world import SceneConfig
 from hybridlab.encoders.base import freeze
 from hybridlab.encoders.clip import ClipEncoder, build_tiny_clip
 from hybridlab.encoders.cnn import CNNEncoder, build_cnn
-from hybridlab.encoders.zero_shot import label_embeddings
 from hybridlab.training.features import feature_key, scene_images
+from hybridlab.zeroshot.text_bank import label_embeddings
 
 BACKBONE = "efficientnet_lite0"
 _once = lru_cache(maxsize=8)

@@ -27,13 +27,14 @@ from hybridlab.ablation.study import Study
 from hybridlab.data.scenes import SceneDataset, label_matrix
 from hybridlab.data.world import HELD_OUT, WORLD, SceneConfig, with_article
 from hybridlab.encoders.clip import ClipEncoder, ImageFeatures
-from hybridlab.encoders.zero_shot import global_scores, label_embeddings, patch_scores
+from hybridlab.encoders.zero_shot import global_scores, patch_scores
 from hybridlab.evaluation.thresholds import global_threshold
 from hybridlab.frozen import drawn
 from hybridlab.studies.checkpoints import ALL, PRETRAINED, SECOND, SHIPPED, WITHOUT, clip_of
 from hybridlab.studies.checkpoints import RECIPE as CHECKPOINTS
 from hybridlab.training.features import cached, clip_features, feature_key
 from hybridlab.zeroshot.splits import split_labels
+from hybridlab.zeroshot.text_bank import label_embeddings
 
 SCORES: dict[str, Callable[[ImageFeatures, Tensor], Tensor]] = {
     "whole picture": global_scores, "best patch": patch_scores,

@@ -26,7 +26,6 @@ from hybridlab.data.captioned import CaptionedPictures
 from hybridlab.data.scenes import SceneDataset, label_matrix, stream
 from hybridlab.data.world import LABEL_NAMES, with_article
 from hybridlab.encoders.clip import ClipEncoder, build_tiny_clip
-from hybridlab.encoders.zero_shot import label_embeddings
 from hybridlab.evaluation.top_k import top_k_decisions
 from hybridlab.losses import symmetric_contrastive
 from hybridlab.part_keys import short_hash
@@ -34,6 +33,7 @@ from hybridlab.training.features import Tensors, cached, clip_features, scene_im
 from hybridlab.training.sources import training_code
 from hybridlab.zeroshot.pairs import jaccard
 from hybridlab.zeroshot.patches import max_pool, token_scores
+from hybridlab.zeroshot.text_bank import label_embeddings
 from hybridlab.zeroshot.within import image_similarity, within_loss
 
 RECIPE: dict[str, Any] = {

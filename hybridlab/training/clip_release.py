@@ -24,11 +24,12 @@ from hybridlab.data.never import never_drawn
 from hybridlab.data.scenes import SceneDataset
 from hybridlab.data.world import HELD_OUT, WORLD, with_article
 from hybridlab.encoders.clip import TINY_FOLDER, WEIGHTS_FILE, ClipEncoder
-from hybridlab.encoders.zero_shot import global_scores, label_embeddings, patch_scores
+from hybridlab.encoders.zero_shot import global_scores, patch_scores
 from hybridlab.evaluation.metrics import average_precision_per_label
 from hybridlab.files import atomic_path, write_json, write_text
 from hybridlab.training.clip_pretraining import PretrainState, averaged, load_state, pretrain
 from hybridlab.training.features import clip_features, scene_images
+from hybridlab.zeroshot.text_bank import label_embeddings
 
 TEST_SCENES = 1000
 MAX_BYTES = 24_000_000

@@ -13,8 +13,8 @@ from difflib import get_close_matches
 from string import Formatter
 
 from hybridlab.data.world import with_article
-from hybridlab.encoders.zero_shot import DEFAULT_PROMPTS
 
+DEFAULT_PROMPTS = ("a picture of {}", "a photo of {}", "{}", "there is {} in the scene")
 # Places in a template: `{}` takes the label as it stands in a sentence ("an owl"), `{name}` the
 # bare label ("owl").
 _PLACES = ("", "name")

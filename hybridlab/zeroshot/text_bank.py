@@ -21,7 +21,7 @@ from torch import Tensor
 
 from hybridlab.training.features import Tensors, cached
 from hybridlab.zeroshot.checks import require_unit
-from hybridlab.zeroshot.prompts import Prompts
+from hybridlab.zeroshot.prompts import DEFAULT_PROMPTS, Prompts, build_prompts
 from hybridlab.zeroshot.truncation import (
     CutPrompt,
     Tokenizer,
@@ -129,6 +129,23 @@ def text_bank(
             kept = cached(Path(cache), key, compute)
     embeddings = require_unit(kept["embeddings"], f"the text embeddings of {encoder.name}")
     return TextBank(prompts, embeddings, cut)
+
+
+def label_embeddings(
+    encoder: TextEncoder, labels: Sequence[str], prompts: Sequence[str] = DEFAULT_PROMPTS
+) -> Tensor:
+    """One unit vector for each label: `text_bank` of labels as they stand in a sentence ("an owl").
+
+    Args:
+        prompts: each with `{}` for the label.
+
+    Returns:
+        text_emb (L, D), unit length.
+
+    Raises, warns:
+        as `build_prompts` and `text_bank`.
+    """
+    return text_bank(encoder, build_prompts(labels, prompts, articles=False)).text_emb
 
 
 def ensemble(embeddings: Tensor, owner: Sequence[int], labels: Sequence[str]) -> Tensor:

@@ -134,8 +134,8 @@ def zero_shot_scores(image_emb: torch.Tensor, text_emb: torch.Tensor) -> torch.T
     raise NotImplementedError("Exercise 4.2: Zero-shot scores")
 
 # %% [markdown]
-# The package does the same for all labels and prompts at once, and keeps the text vectors on disk
-# under a name that depends on the model and on every sentence: asked twice, embedded once.
+# The package does the same for all labels and prompts at once, and keeps the text vectors in a
+# folder, under a name that depends on the model and on every sentence: asked twice, embedded once.
 
 # %%
 from hybridlab.data.scenes import label_matrix
@@ -145,7 +145,7 @@ from hybridlab.zeroshot.prompts import build_prompts
 from hybridlab.zeroshot.text_bank import text_bank
 
 TEMPLATES = ("a picture of {}", "a photo of {}", "{}", "there is {} in the scene")
-bank = text_bank(clip, build_prompts(names, TEMPLATES))
+bank = text_bank(clip, build_prompts(names, TEMPLATES), cache="runs/.cache")
 features = clip_features(clip, drawn(scenes))
 image_emb, tokens = features["image_emb"], features["tokens"].float()
 truth = label_matrix(scenes)                                        # (N, L)
@@ -308,8 +308,9 @@ print(f"true labels per scene: {truth.sum(axis=1).mean():.1f}")
 # %% [markdown]
 # Six rules, and OF1 differs by little. The ranks of four prompts choose as their mean cosine does,
 # since the four say nearly the same. 0.3 is a usual threshold for probabilities that are low
-# because labels are rare; Platt's probabilities then say yes to half of what is there, which suits
-# CF1 badly. One threshold on the cosine, from validation scenes, does as well as anything.
+# because labels are rare; Platt's probabilities then say yes half as often as there are labels,
+# which suits CF1 badly. One threshold on the cosine, from validation scenes, does as well as
+# anything.
 
 # %% [markdown]
 # ## 5 · Small things drown
@@ -647,7 +648,7 @@ print("kept: of what is above chance, which knows no style")
 #   artist as much as the head has. "Zero-shot" says nothing of the pictures.
 # - **The order of models hardly changes.** What rests on CLIP leads before and after, the CNN-RNN
 #   follows. The hybrids keep about as large a share as the CNN-RNN, and a little more than the head
-#   on CLIP; that was not tested.
+#   on CLIP (for grey as much); that was not tested.
 # - **Mind the share.** The one that keeps the largest share, the whole picture, still ends below
 #   the best. A large share is no high score. (And a share of the whole mAP, as in the title of the
 #   figure, counts the chance level as kept.)

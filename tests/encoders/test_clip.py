@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from hybridlab.encoders.clip import build_tiny_clip
 from hybridlab.encoders.clip_preprocessing import of_tag
-from hybridlab.encoders.zero_shot import global_scores, label_embeddings, patch_scores
+from hybridlab.encoders.zero_shot import global_scores, patch_scores
+from hybridlab.zeroshot.text_bank import label_embeddings
 
 
 def pixels(size: int, batch: int = 2) -> torch.Tensor:
@@ -131,14 +132,6 @@ def test_a_changed_weight_changes_the_hash(tiny):
 
 
 @torch.no_grad()
-def test_label_embeddings_average_unit_vectors(tiny):
-    labels, prompts = ["a cow", "an owl", "a car"], ["a photo of {}", "{}"]
-    each = [tiny.encode_text([p.format(label) for label in labels]) for p in prompts]
-    expected = F.normalize(sum(each) / 2, dim=-1)
-    assert torch.allclose(label_embeddings(tiny, labels, prompts), expected, atol=1e-5)
-
-
-@torch.no_grad()
 def test_scores_are_cosines_of_the_whole_and_of_the_best_patch(tiny):
     text_emb = label_embeddings(tiny, ["a cow", "an owl", "a car"])
     features = tiny.encode_image(pixels(96, batch=3))
@@ -150,29 +143,6 @@ def test_scores_are_cosines_of_the_whole_and_of_the_best_patch(tiny):
             assert float(whole[b, at]) == pytest.approx(
                 float(F.cosine_similarity(features.tokens[b].mean(0), text, dim=0)), abs=1e-5
             )
-
-
-@pytest.mark.parametrize(
-    ("labels", "prompts", "words"),
-    [
-        ([], ["{}"], "0 labels"), (["a cow"], [], "0 prompts"),
-        (["a cow"], ["a photo"], "no place"), (["a cow"], ["a {} {name}"], "or another one"),
-        ([""], ["{}"], "no words"),
-        (["a cow", "A  cow"], ["{}"], "have the same tokens"),
-        (["very " * 100 + "cow", "very " * 100 + "owl"], ["{}"], "have the same tokens"),
-    ],
-)
-def test_prompts_that_cannot_work_are_named(tiny, labels, prompts, words):
-    with pytest.raises(ValueError, match=words):
-        label_embeddings(tiny, labels, prompts)
-
-
-def test_one_string_is_not_embedded_letter_by_letter(tiny):
-    for labels, prompts in (("cow", ["{}"]), (["cow"], "{}")):
-        with pytest.raises(TypeError, match="is the one string"):
-            label_embeddings(tiny, labels, prompts)
-    twice = label_embeddings(tiny, ["a cow"], ["{} and {}"])
-    assert torch.allclose(twice, label_embeddings(tiny, ["a cow and a cow"], ["{}"]), atol=1e-6)
 
 
 def test_random_weights_that_were_asked_for_raise_no_warning(caplog):

@@ -20,7 +20,7 @@ def test_the_recorded_figures_come_out_again():
     found, said = zero_shot_figures(build_tiny_clip()), RECORD["zero_shot"]
     for name in ("global_mean_ap", "patch_mean_ap", "patch_mean_ap_held_out"):
         assert found[name] == pytest.approx(said[name], abs=0.005), name
-    assert found["patch_mean_ap"] >= 0.30
+    assert found["patch_mean_ap"] >= 0.45, "the aim of its training"
 
 
 def test_the_card_is_made_from_the_record():

@@ -13,7 +13,6 @@ from hybridlab.data.scenes import SceneDataset
 from hybridlab.data.world import WORLD, with_article
 from hybridlab.encoders.clip import build_tiny_clip
 from hybridlab.encoders.cnn import build_cnn
-from hybridlab.encoders.zero_shot import label_embeddings
 from hybridlab.fusion.views import evidence
 from hybridlab.model import HybridClassifier
 from hybridlab.training import features, stages
@@ -21,6 +20,7 @@ from hybridlab.training.decoding import DecodedSplit, chosen_labels, decode_all
 from hybridlab.training.features import clip_features, cnn_features, scene_images
 from hybridlab.training.held import Held, seeded
 from hybridlab.training.stages import train_decoder, train_fusion, tune_vision
+from hybridlab.zeroshot.text_bank import label_embeddings
 
 CONFIG = replace(DemoConfig.quick(), batch_size=8, decoder_epochs=1, fusion_epochs=2, dim=32)
 

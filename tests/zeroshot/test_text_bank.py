@@ -11,9 +11,8 @@ import torch.nn.functional as F
 
 from hybridlab.data.world import LABEL_NAMES, with_article
 from hybridlab.encoders.clip import build_tiny_clip
-from hybridlab.encoders.zero_shot import label_embeddings
 from hybridlab.zeroshot.prompts import build_prompts
-from hybridlab.zeroshot.text_bank import CHUNK, ensemble, text_bank
+from hybridlab.zeroshot.text_bank import CHUNK, ensemble, label_embeddings, text_bank
 from hybridlab.zeroshot.truncation import TruncatedPromptWarning
 
 TEMPLATES = ("a photo of {}", "{}", "a {name} in the snow")
@@ -74,10 +73,34 @@ def test_per_prompt_keeps_templates_apart_and_leaves_descriptions_out(tiny):
         _ = only.per_prompt
 
 
-def test_it_agrees_with_the_pipelines_own_function(tiny):
+@torch.no_grad()
+def test_label_embeddings_average_unit_vectors(tiny):
+    labels, prompts = ["a cow", "an owl", "a car"], ["a photo of {}", "{}"]
+    each = [tiny.encode_text([p.format(label) for label in labels]) for p in prompts]
+    expected = F.normalize(sum(each) / 2, dim=-1)
+    assert torch.allclose(label_embeddings(tiny, labels, prompts), expected, atol=1e-5)
+
+
+def test_label_embeddings_are_a_bank_of_labels_with_their_articles(tiny):
     ours = text_bank(tiny, build_prompts(LABEL_NAMES[:20])).text_emb
     theirs = label_embeddings(tiny, [with_article(name) for name in LABEL_NAMES[:20]])
     assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize(("labels", "prompts", "words"), [
+    ([], ["{}"], "labels is empty"), (["a cow"], [], "has no sentence"),
+    (["a cow"], ["a photo"], "no place"), (["a cow"], ["a {!r}"], "!r"), (["a cow"], ["{"], "{"),
+    (["hot_dog", "hot dog"], ["{}"], "read alike"),
+    (["a cow"], ["very " * 100 + "{}"], "cut off"),
+])
+def test_label_embeddings_refuse_what_a_bank_refuses(tiny, labels, prompts, words):
+    with pytest.raises(ValueError, match=words):
+        label_embeddings(tiny, labels, prompts)
+
+
+def test_label_embeddings_tell_what_was_cut(tiny):
+    with pytest.warns(TruncatedPromptWarning):
+        label_embeddings(tiny, ["a cow", "an owl"], ["{} " + "very " * 100])
 
 
 def test_what_is_read_is_bit_for_bit_what_is_computed(tiny, tmp_path):
