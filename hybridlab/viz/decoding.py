@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 if TYPE_CHECKING:
     from hybridlab.decoder.trace import BeamNode, Trace
 
 BLUE, PALE, ORANGE, INK, QUIET = "#0067a5", "#9fc3da", "#e69f00", "#222222", "#6a6a6a"
 MOST_STEPS = 7
+_DARK = 0.2  # light that is left where nothing looked
 STOP = "STOP"
 
 
@@ -88,18 +90,22 @@ def tree_figure(trace: Trace) -> Figure:
         colour, width = _kind(node)
         above = node.parent if node.step else 0
         axes.plot([node.step - 1, node.step], [-above, -node.rank], color=colour, linewidth=width,
-                  zorder=1 if node.kept else 2)
-        axes.plot([node.step], [-node.rank], "s" if node.chosen == STOP else "o", color=colour,
-                  markersize=6, zorder=3)
+                  linestyle="-" if node.chosen else ":", zorder=1 if node.kept else 2)
         if node.chosen:
+            axes.plot([node.step], [-node.rank], "s" if node.chosen == STOP else "o", color=colour,
+                      markersize=6, zorder=3)
             axes.annotate(
                 f"{node.chosen} {node.log_prob:.1f}", (node.step, -node.rank), (0, 6),
-                textcoords="offset points", ha="center", fontsize=8,
+                textcoords="offset points", ha="center", fontsize=8, zorder=4,
                 color=INK if node.kept >= 0 else QUIET, parse_math=False,
+                bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85},
             )
     axes.set_xticks(range(steps), [str(1 + step) for step in range(steps)])
     axes.set_yticks([])
-    axes.set_xlabel("step; each label with the log-probability of its sequence so far; squares end")
+    axes.set_xlabel(
+        "step; labels with the log-probability of the sequence so far; squares end it, dotted: "
+        "it waits"
+    )
     axes.set_xlim(-1.3, steps - 0.5)
     axes.set_ylim(0.7 - ranks, 0.7)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -120,15 +126,17 @@ def tree_words(trace: Trace) -> str:
 
 
 def _look(axes: Any, image: np.ndarray, attention: np.ndarray, top: float) -> None:
-    """The image in grey, and where the step looked in colour: the lighter, the more."""
-    height, width = image.shape[:2]
-    grey = image.mean(axis=2)
-    axes.imshow(grey, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.imshow(
-        attention, cmap="inferno", vmin=0, vmax=top, alpha=0.6, interpolation="bilinear",
-        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
-    )
+    """The image, lit where the step looked: full light is the surest look of all steps."""
+    axes.imshow(lit(image, attention / top), interpolation="nearest")
     axes.set_axis_off()
+
+
+def lit(image: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """An image (H, W, 3) uint8, dark where light (h, w) is 0 and as it is where it is 1."""
+    height, width = image.shape[:2]
+    small = Image.fromarray(light.astype(np.float32))
+    whole = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
+    return (image * (_DARK + (1 - _DARK) * whole.clip(0, 1))[..., None]).astype(np.uint8)
 
 
 def _place(attention: np.ndarray) -> str:
