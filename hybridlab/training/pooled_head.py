@@ -18,7 +18,7 @@ CHUNK = 512
 
 
 class PooledHead(nn.Module):
-    """Read the tokens, take their mean, score all labels.
+    """Read the tokens, take their mean, project it, score all labels.
 
     Shape:
         tokens (B, P, C) -> logits (B, L)
@@ -26,12 +26,13 @@ class PooledHead(nn.Module):
 
     def __init__(self, channels: int, n_labels: int, dim: int = 256, dropout: float = 0.3):
         super().__init__()
-        self.read = nn.Sequential(
-            nn.Dropout(dropout), nn.LayerNorm(channels), nn.Linear(channels, dim)
+        self.read = nn.Sequential(nn.Dropout(dropout), nn.LayerNorm(channels))
+        self.score = nn.Sequential(
+            nn.Linear(channels, dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(dim, n_labels)
         )
-        self.score = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(dim, n_labels))
 
     def forward(self, tokens: Tensor) -> Tensor:
+        # the mean of projected tokens is the projection of their mean, and costs a P-th of it
         return self.score(self.read(tokens).mean(dim=1))
 
 

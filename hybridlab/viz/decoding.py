@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 BLUE, PALE, ORANGE, INK, QUIET = "#0067a5", "#9fc3da", "#e69f00", "#222222", "#6a6a6a"
 MOST_STEPS = 7
-_DARK = 0.2  # light that is left where nothing looked
+_DARK = 0.25  # light that is left where nothing looked
 STOP = "STOP"
 
 
@@ -33,12 +34,11 @@ def decoding_figure(image: np.ndarray, trace: Trace) -> Figure:
         raise ValueError(f"image has shape {image.shape}, expected (H, W, 3)")
     steps = trace.steps[:MOST_STEPS]
     figure = Figure(
-        figsize=(max(6.0, 2.35 * len(steps)), 4.6), facecolor="white", layout="constrained"
+        figsize=(max(6.0, 2.2 * len(steps)), 4.4), facecolor="white", layout="constrained"
     )
     grid = figure.subplots(2, len(steps), squeeze=False, height_ratios=[1.25, 1])
-    top = max(float(step.attention.max()) for step in steps)
     for at, step in enumerate(steps):
-        _look(grid[0, at], image, step.attention, top)
+        _look(grid[0, at], image, step.attention)
         grid[0, at].set_title(
             f"step {at + 1}: {step.chosen}", fontsize=10, color=INK, parse_math=False
         )
@@ -51,7 +51,10 @@ def decoding_figure(image: np.ndarray, trace: Trace) -> Figure:
                    for name in names],
             edgecolor=[INK if name == step.chosen else "none" for name in names],
         )
-        axes.set_yticks(range(len(names)), names, fontsize=8)
+        for place, name in enumerate(names):
+            axes.annotate(name, (2, place), va="center", fontsize=9, color=INK, parse_math=False,
+                          path_effects=[withStroke(linewidth=2.5, foreground="white")])
+        axes.set_yticks([])
         axes.set_xlim(0, 100)
         axes.set_xlabel("%", fontsize=8)
         axes.tick_params(axis="x", labelsize=8)
@@ -125,9 +128,9 @@ def tree_words(trace: Trace) -> str:
     return f"A tree of partial sequences, {dropped} of which were dropped. It ends in: {told}."
 
 
-def _look(axes: Any, image: np.ndarray, attention: np.ndarray, top: float) -> None:
-    """The image, lit where the step looked: full light is the surest look of all steps."""
-    axes.imshow(lit(image, attention / top), interpolation="nearest")
+def _look(axes: Any, image: np.ndarray, attention: np.ndarray) -> None:
+    """The image, lit where the step looked: full light is where it looked most."""
+    axes.imshow(lit(image, attention / attention.max()), interpolation="nearest")
     axes.set_axis_off()
 
 

@@ -1,0 +1,18 @@
+"""Where label dependency pays: few examples, at a co-occurrence of 0.75; see `decoding`.
+
+    hybridlab reproduce 02
+"""
+
+from hybridlab.studies.decoding import against_heads
+
+# Hypotheses were written before the first run.
+STUDY = against_heads(
+    "regime_few",
+    "Does label dependency pay where there are 300 training scenes?",
+    {
+        "CNN-RNN, its own sets": "Further ahead, or less far behind, than with 3000 scenes: what "
+        "labels say of each other needs fewer examples than what pixels say.",
+    },
+    cooccurrence=0.75,
+    train=300,
+)
