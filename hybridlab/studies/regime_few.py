@@ -15,4 +15,6 @@ STUDY = against_heads(
     },
     cooccurrence=0.75,
     train=300,
+    epochs=80,  # of five batches each; the best by validation is kept
+    head_epochs=300,
 )
