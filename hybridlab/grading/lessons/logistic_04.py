@@ -22,7 +22,8 @@ def loss(a: float, b: float, scores: Array, targets: Array) -> float:
     """Mean binary cross-entropy over the annotated entries."""
     seen = targets >= 0
     logits, y = a * scores[seen] + b, targets[seen]
-    return float((np.logaddexp(0, logits) - y * logits).mean())
+    with np.errstate(invalid="ignore"):  # a learner's a and b may be infinite
+        return float((np.logaddexp(0, logits) - y * logits).mean())
 
 
 def wrong_fits(scores: Array, targets: Array) -> list[Mistake]:
