@@ -113,7 +113,8 @@ def record(
     """Analyse a study that is done, print its table, and write RESULTS/STUDY.json.
 
     The file holds the command, the times of `run_times`, what `code_of` tells of the code, and the
-    figures: those of each metric by its name, and those against other references under "also".
+    figures: those of each metric by its name, those against other references under "also", and what
+    else the runs gave, variant by variant and seed by seed, under "extra".
 
     Args:
         command: repeats the study.
@@ -133,11 +134,15 @@ def record(
     }
     records = load_results(folder)
     figures = {metric: analysis.to_json() for metric, analysis in found.items()}
+    extra: dict[str, list[Any]] = {}
+    for each in sorted(records, key=lambda one: one.seed):
+        if each.extra:
+            extra.setdefault(each.variant, []).append(each.extra)
     target = results / f"{study.name}.json"
     write_json(
         target,
         {"command": command, "workers": workers, **run_times(records), **code_of(records),
-         "metrics": figures, "also": also},
+         "metrics": figures, "also": also, **({"extra": extra} if extra else {})},
         overwrite=True,
     )
     print(markdown(found[first]))

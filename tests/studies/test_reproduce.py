@@ -44,7 +44,7 @@ def test_figures_are_recorded_and_done_runs_are_not_run_again(lesson_07, tmp_pat
     assert record["command"] == "hybridlab reproduce 07"
     # one worker: runs follow each other, so at least one is at work as long as all together
     assert 0 < record["wall_seconds"] == pytest.approx(record["run_seconds"], rel=0.2, abs=1.0)
-    assert set(record["metrics"]) == {"mean_ap", "of1"}
+    assert set(record["metrics"]) == {"mean_ap", "of1"} and "extra" not in record
     assert record["commit"] and not reproduce.stale(record, STUDY)
     told = reproduce.stale({**record, "code": "0" * 12}, STUDY)
     assert len(told) == 1 and "run `hybridlab reproduce 07` again" in told[0]
@@ -56,6 +56,23 @@ def test_figures_are_recorded_and_done_runs_are_not_run_again(lesson_07, tmp_pat
     assert cli.main(["reproduce", "07", "--workers", "1", *where]) == 0
     again = json.loads((tmp_path / "results" / "tiny.json").read_text())
     assert again == record
+
+
+def test_what_else_runs_gave_is_recorded_by_variant_and_seed(tmp_path):
+    from hybridlab.ablation.engine import run_study
+    from hybridlab.studies.decoding import RECIPE as DECODING
+
+    study = Study(
+        name="more", question="What else?", run="hybridlab.studies.decoding:run",
+        recipe={**DECODING, "train": 16, "val": 8, "test": 8, "cnn_size": 64, "epochs": 1,
+                "head_epochs": 1, "dim": 8},
+        variants={"decoder": {}, "heads": {"method": "heads"}}, reference="heads", seeds=[1, 0],
+    )
+    run_study(study, tmp_path / "more", None, 1, lambda event: None, tmp_path / "store")
+    reproduce.record(study, tmp_path / "more", tmp_path, "again", 1)
+    extra = json.loads((tmp_path / "more.json").read_text())["extra"]
+    assert list(extra) == ["decoder"] and len(extra["decoder"]) == 2
+    assert set(extra["decoder"][0]) == {"duplicates", "labels", "recall"}
 
 
 def test_pauses_between_runs_are_no_time_of_work():
