@@ -5,7 +5,6 @@
 
 from hybridlab.studies.decoding import against_heads
 
-# Hypotheses were written before the first run.
 STUDY = against_heads(
     "dial_025",
     "Does a label decoder gain on independent heads at a co-occurrence of 0.25?",

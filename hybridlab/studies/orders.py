@@ -27,7 +27,7 @@ STUDY = Study(
         "frequent first, free-running": {"feeding": "free"},
     },
     reference="frequent first",
-    seeds=range(5),
+    seeds=range(3),
     metrics=METRICS,
     hypotheses={
         "rare first": "Recall of rare labels rises, that of frequent ones falls; mAP stays.",

@@ -5,7 +5,6 @@
 
 from hybridlab.studies.decoding import against_heads
 
-# Hypotheses were written before the first run.
 STUDY = against_heads(
     "regime_large",
     "Does label dependency pay for large objects?",

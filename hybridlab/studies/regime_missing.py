@@ -5,7 +5,6 @@
 
 from hybridlab.studies.decoding import against_heads
 
-# Hypotheses were written before the first run.
 STUDY = against_heads(
     "regime_missing",
     "Does label dependency pay where 60 % of the training annotations are missing?",

@@ -1,7 +1,8 @@
 """Independent heads on the features that a label decoder reads: what it is compared with.
 
-The tokens are read as `LabelDecoder` reads them (dropout, LayerNorm, projection), then pooled, and
-every label gets a logit of its own. No label is told of any other.
+The tokens are read as `LabelDecoder` reads them (dropout, LayerNorm, projection), then pooled: over
+all places alike, or with weights for each label. Every label gets a logit of its own, and none is
+told of any other.
 """
 
 from __future__ import annotations
@@ -36,19 +37,49 @@ class PooledHead(nn.Module):
         return self.score(self.read(tokens).mean(dim=1))
 
 
+class LookingHead(nn.Module):
+    """Every label looks at the map by itself: its logit is a mean over places with weights of its
+    own. As much attention as a decoder has, and still no label is told of any other.
+
+    Shape:
+        tokens (B, P, C) -> logits (B, L)
+    """
+
+    def __init__(self, channels: int, n_labels: int, dim: int = 256, dropout: float = 0.3):
+        super().__init__()
+        self.read = nn.Sequential(
+            nn.Dropout(dropout), nn.LayerNorm(channels), nn.Linear(channels, dim), nn.GELU(),
+            nn.Dropout(dropout),
+        )
+        self.score, self.weigh = nn.Linear(dim, n_labels), nn.Linear(dim, n_labels)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        seen = self.read(tokens)  # (B, P, D)
+        return (self.weigh(seen).softmax(dim=1) * self.score(seen)).sum(dim=1)
+
+
+HEADS = {"mean": PooledHead, "look": LookingHead}
+
+
 def fit_pooled_head(
     tokens: Tensor, targets: Tensor, held: Held | None, recipe: DecoderRecipe, seed: int,
-    report: Report = silent,
-) -> PooledHead:
-    """A pooled head trained on frozen tokens (N, P, C) by binary cross-entropy.
+    kind: str = "mean", report: Report = silent,
+) -> nn.Module:
+    """Heads trained on frozen tokens (N, P, C) by binary cross-entropy.
 
     Args:
         targets: (N, L) in {0, 1} or -1: entries that are not annotated teach nothing.
         held: its inputs are tokens; the epoch with the best mAP is kept.
         recipe: its dim, dropout, epochs, batch_size, lr and weight_decay.
+        kind: "mean", `PooledHead`, or "look", `LookingHead`.
+
+    Raises:
+        ValueError: an unknown kind.
     """
+    if kind not in HEADS:
+        raise ValueError(f"kind is {kind!r}; choose one of {', '.join(HEADS)}")
     head = seeded(
-        seed, lambda: PooledHead(tokens.shape[2], targets.shape[1], recipe.dim, recipe.dropout)
+        seed, lambda: HEADS[kind](tokens.shape[2], targets.shape[1], recipe.dim, recipe.dropout)
     )
     train(
         "independent heads",
@@ -66,6 +97,6 @@ def fit_pooled_head(
 
 
 @torch.no_grad()
-def head_probs(head: PooledHead, tokens: Tensor) -> Tensor:
+def head_probs(head: nn.Module, tokens: Tensor) -> Tensor:
     """Probabilities (N, L) of a split's tokens."""
     return torch.cat([torch.sigmoid(head(few.float())) for few in tokens.split(CHUNK)])

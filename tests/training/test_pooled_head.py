@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from hybridlab.training.held import Held
-from hybridlab.training.pooled_head import PooledHead, fit_pooled_head, head_probs
+from hybridlab.training.pooled_head import LookingHead, PooledHead, fit_pooled_head, head_probs
 from hybridlab.training.recipes import DecoderRecipe
 
 
@@ -20,10 +21,11 @@ def task(count: int = 200, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 RECIPE = DecoderRecipe(dim=16, epochs=20, batch_size=16, lr=5e-3)
 
 
-def test_they_learn_and_depend_on_the_seed_alone():
+@pytest.mark.parametrize("kind", ["mean", "look"])
+def test_they_learn_and_depend_on_the_seed_alone(kind):
     tokens, targets = task()
     held = Held((task(seed=1)[0],), task(seed=1)[1])
-    one, again = (fit_pooled_head(tokens, targets, held, RECIPE, 3) for _ in range(2))
+    one, again = (fit_pooled_head(tokens, targets, held, RECIPE, 3, kind) for _ in range(2))
     probs = head_probs(one, held.inputs[0])
     assert held.score(probs) > 0.7 and torch.equal(probs, head_probs(again, held.inputs[0]))
     assert float(probs.min()) >= 0 and float(probs.max()) <= 1
@@ -49,3 +51,24 @@ def test_the_mean_commutes_with_the_projection_and_places_do_not_matter():
     first = head.score[0]
     slow = head.score[1:](first(head.read(tokens)).mean(dim=1))
     assert torch.allclose(head(tokens), slow, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_looking_head_weighs_places_for_each_label_by_itself():
+    tokens, _ = task(4)
+    torch.manual_seed(0)
+    head = LookingHead(6, 4, dim=8).eval()
+    seen = head.read(tokens)
+    weights, values = head.weigh(seen).softmax(dim=1), head.score(seen)
+    for row in range(4):
+        for label in range(4):
+            mean = sum(float(weights[row, p, label] * values[row, p, label]) for p in range(3))
+            assert float(head(tokens)[row, label]) == pytest.approx(mean, abs=1e-5)
+    places = torch.tensor([2, 0, 1])
+    assert torch.allclose(head(tokens), head(tokens[:, places]), atol=1e-6)
+
+
+def test_an_unknown_kind_is_named():
+    tokens, targets = task(4)
+    with pytest.raises(ValueError, match="kind is 'max'; choose one of mean, look"):
+        fit_pooled_head(tokens, targets, None, RECIPE, 0, "max")
