@@ -1,0 +1,11 @@
+"""What label dependency adds to good heads at a co-occurrence of 0; see `evidence`.
+
+    hybridlab reproduce 02
+"""
+
+from hybridlab.studies.evidence import evidence_study
+
+STUDY = evidence_study(0.0, {
+    "stacked heads": "No gain: what other labels say is noise here.",
+    "decoder on opinions, its own sets": "No gain in exact match, less mAP.",
+})

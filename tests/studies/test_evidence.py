@@ -1,0 +1,64 @@
+"""Label dependency on top of opinions: cross-fitted, and every method runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+import torch
+
+from hybridlab.studies import evidence
+from hybridlab.studies.decoding import RECIPE as DECODING
+from hybridlab.studies.decoding import _Scenes
+from hybridlab.studies.evidence import METHODS, RECIPE, run
+
+SMALL = {**RECIPE, "train": 48, "val": 24, "test": 24, "cnn_size": 64, "epochs": 1, "dim": 16,
+         "head_epochs": 1, "batch_size": 16}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_and_repeats(store, method):
+    one, again = (run({**SMALL, "method": method}, 0, store) for _ in range(2))
+    assert one.scores.shape == (24, 80) and np.array_equal(one.scores, again.scores)
+    assert one.scores.min() >= 0 and one.scores.max() <= 1
+
+
+def test_opinions_come_from_heads_that_have_not_seen_the_scene(tmp_path, monkeypatch):
+    fitted = []
+
+    def fit(tokens, targets, held, recipe, seed, kind):
+        fitted.append(tokens)
+        return None
+
+    def say(head, tokens):
+        assert not any((row == other).all() for row in tokens for other in fitted[-1])
+        return torch.full((len(tokens), 80), 0.25)
+
+    monkeypatch.setattr(evidence, "fit_pooled_head", fit)
+    monkeypatch.setattr(evidence, "head_probs", say)
+    shop = _Scenes({name: SMALL[name] for name in DECODING}, tmp_path)
+    opinions = evidence._cross_fitted(shop, 0, 3)
+    assert len(fitted) == 3 and opinions.shape == (48, 1, 80)
+    assert torch.allclose(opinions, torch.tensor(0.25).logit())
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"method": "both"}, "method is 'both'"), ({"folds": 1}, "2 folds or more"),
+    ({"wings": 1}, "wings"),
+])
+def test_unknown_settings_are_named(store, change, words):
+    with pytest.raises(ValueError, match=words):
+        run({**SMALL, **change}, 0, store)
+
+
+@pytest.mark.parametrize("dial", ["000", "025", "050", "075", "100"])
+def test_the_studies_stand(dial):
+    study = import_module(f"hybridlab.studies.evidence_{dial}").STUDY
+    assert study.name == f"evidence_{dial}" and set(study.hypotheses) <= set(study.variants)
+    assert study.recipe["cooccurrence"] == int(dial) / 100
