@@ -9,13 +9,21 @@ import numpy as np
 
 from hybridlab.grading import verdict as kinds
 from hybridlab.grading.comparing import as_array, is_tensor
+from hybridlab.grading.lessons.candidates_02 import (
+    ENDED,
+    Drawn,
+    ended_wrongly,
+    outcome,
+    stepped_wrongly,
+    tied_wrongly,
+    totals,
+)
 from hybridlab.grading.lessons.losses_01 import tensor
 from hybridlab.grading.lessons.sequences_02 import exact, indices
 from hybridlab.grading.telling import own, telling
 from hybridlab.grading.trial import Mistake, Trial, Wrong
 
 Array = np.ndarray
-Drawn = tuple[Array, Array, Array, int, int]  # scores, log_probs, done, beams, stop
 
 _NAME = "beam_step"
 _EXAMPLE = (
@@ -29,7 +37,6 @@ _CRASHES = {
     " and `beams` may be another number.",
 }
 _WHAT = ("new scores", "parents", "symbols")
-_ENDED = "A beam that is done is one candidate: its score unchanged, its symbol `stop`."
 _TIES = (
     "If it is right without ties: equal scores stay in the order of beams, and of symbols within a "
     "beam. torch.topk, and sort without stable=True, leave that to chance; "
@@ -44,13 +51,13 @@ _FEWER = (
 def check_beam_step(trial: Trial) -> None:
     """Candidates without and with beams that are done, with equal scores, and too few of them."""
     with trial.part("the worked example", _CRASHES):
-        right = _right(*_EXAMPLE)
-        mistakes = own(right, [*_wrongly(*_EXAMPLE), *_ended_wrongly(*_EXAMPLE)])
+        right = outcome(*_EXAMPLE)
+        mistakes = own(right, [*stepped_wrongly(*_EXAMPLE), *ended_wrongly(*_EXAMPLE)])
         _judged(trial, _EXAMPLE, "the example", mistakes)
     with trial.part("no beam is done", _CRASHES):
         rng = trial.rng
         drawn, _, mistakes = telling(
-            lambda: _running(rng), lambda drawn: (_right(*drawn), _wrongly(*drawn))
+            lambda: _running(rng), lambda drawn: (outcome(*drawn), stepped_wrongly(*drawn))
         )
         _judged(trial, drawn, _told(drawn), mistakes)
         scores, log_probs, done, beams, stop = drawn
@@ -63,22 +70,22 @@ def check_beam_step(trial: Trial) -> None:
     with trial.part("beams that are done", _CRASHES):
         rng = trial.rng
         drawn, _, mistakes = telling(
-            lambda: _with_done(rng), lambda drawn: (_right(*drawn), _ended_wrongly(*drawn))
+            lambda: _with_done(rng), lambda drawn: (outcome(*drawn), ended_wrongly(*drawn))
         )
-        _judged(trial, drawn, _told(drawn), mistakes, f"If the part above is right: {_ENDED}")
+        _judged(trial, drawn, _told(drawn), mistakes, f"If the part above is right: {ENDED}")
         scores, log_probs, done, beams, stop = drawn
         closed = log_probs.copy()
         closed[done] = -np.inf
         _judged(trial, (scores, closed, done, beams, stop),
                 "the same with -inf in the rows of beams that are done", hint="Whatever these rows "
-                f"say does not matter. {_ENDED}")
+                f"say does not matter. {ENDED}")
         ended = scores, log_probs, np.ones_like(done), len(scores), stop
         _judged(trial, ended, f"{len(scores)} beams that are all done",
-                hint=f"They go on as they are, best first. {_ENDED}")
+                hint=f"They go on as they are, best first. {ENDED}")
     with trial.part("equal scores", _CRASHES):
         rng = trial.rng
         drawn, _, mistakes = telling(
-            lambda: _with_ties(rng), lambda drawn: (_right(*drawn), _ties_wrongly(*drawn))
+            lambda: _with_ties(rng), lambda drawn: (outcome(*drawn), tied_wrongly(*drawn))
         )
         _judged(trial, drawn, f"{_told(drawn)}, many scores being equal", mistakes, _TIES)
     with trial.part("fewer candidates than beams", _CRASHES):
@@ -109,7 +116,7 @@ def _judged(
     """
     scores, log_probs, done, beams, stop = drawn
     got = trial.call(_NAME, tensor(scores), tensor(log_probs), _truth(done), beams, stop)
-    given, right = _candidates(got), _right(*drawn)
+    given, right = _candidates(got), outcome(*drawn)
     if _same(given, right):
         return
     known = next((each.words for each in mistakes if _same(given, each.value)), None)
@@ -198,7 +205,7 @@ def _running(rng: np.random.Generator) -> Drawn:
 
 
 def _apart(drawn: Drawn) -> bool:
-    total = _total(*drawn[:3], drawn[4]).ravel()
+    total = totals(*drawn[:3], drawn[4]).ravel()
     ranked = np.sort(total[np.isfinite(total)])
     return bool((np.diff(ranked) > 1e-3).all())
 
@@ -210,7 +217,7 @@ def _with_done(rng: np.random.Generator) -> Drawn:
         done[rng.permutation(len(done))[: int(rng.integers(1, 3))]] = True
         scores = exact(np.where(done, scores - rng.uniform(0.3, 1.5, len(done)), scores))
         drawn = scores, log_probs, done, beams, stop
-        if stop and _apart(drawn) and _right(*drawn).shape[1] == beams:
+        if stop and _apart(drawn) and outcome(*drawn).shape[1] == beams:
             return drawn
 
 
@@ -231,151 +238,6 @@ def _few(rng: np.random.Generator) -> Drawn:
         closed = rng.random(log_probs.shape) < 0.7
         closed[:, stop] = False
         log_probs = np.where(closed, -np.inf, log_probs)
-        count = _right(scores, log_probs, done, log_probs.size, stop).shape[1]
+        count = outcome(scores, log_probs, done, log_probs.size, stop).shape[1]
         if len(scores) < count < log_probs.size - len(scores) - 3:
             return scores, log_probs, done, count + 2, stop
-
-
-def _total(scores: Array, log_probs: Array, done: Array, stop: int) -> Array:
-    """(K, V), -inf where there is no candidate."""
-    total = scores[:, None] + log_probs
-    total[done] = -np.inf
-    total[done, stop] = scores[done]
-    return total
-
-
-def _best(total: Array, beams: int) -> Array:
-    """(3, M), the best first, of equal scores the lower entry of the flat matrix."""
-    flat = total.ravel()
-    order = np.argsort(-flat, kind="stable")
-    order = order[np.isfinite(flat[order])][:beams]
-    return np.stack([flat[order], order // total.shape[1], order % total.shape[1]])
-
-
-def _right(scores: Array, log_probs: Array, done: Array, beams: int, stop: int) -> Array:
-    return _best(_total(scores, log_probs, done, stop), beams)
-
-
-def _wrongly(
-    scores: Array, log_probs: Array, done: Array, beams: int, stop: int
-) -> list[Mistake]:
-    total = _total(scores, log_probs, done, stop)
-    right, symbols, size = _best(total, beams), total.shape[1], len(scores)
-    finite = np.where(np.isfinite(total), total, np.nan)
-    tops = np.stack([np.nanmax(finite, axis=1), np.arange(size), np.nanargmax(finite, axis=1)])
-    # as beams / K candidates of each, the rest from the first beams
-    worst = np.argsort(total.ravel(), kind="stable")[:beams]
-    flat = right[1] * symbols + right[2]
-    return [
-        Mistake("Parents and symbols have changed places: the flat index divided by V (//) is the "
-                "beam, the remainder (%) the symbol.", right[[0, 2, 1]]),
-        Mistake("You divided the flat index by K; a row of the matrix has V entries: index // V is "
-                "the beam, index % V the symbol.", np.stack([right[0], flat // size, flat % size])),
-        Mistake("Your symbols are indices of the flat matrix; the symbol is index % V.",
-                np.stack([right[0], right[1], flat])),
-        Mistake("The candidates are right, their order is turned round: best first.",
-                right[:, ::-1]),
-        Mistake("Those are the worst candidates; take the highest scores (log-probabilities are "
-                "below 0, and the best are nearest to 0).",
-                np.stack([total.ravel()[worst], worst // symbols, worst % symbols])),
-        Mistake("You kept each beam's own best symbol. All candidates of all beams compete: one "
-                "beam may have several children, and another none.", tops),
-        Mistake("You kept each beam's own best symbol, and sorted those. All candidates compete: "
-                "one beam may have several children, and another none.",
-                tops[:, np.argsort(-tops[0], kind="stable")][:, :beams]),
-        Mistake("The beams' own scores are left out: a candidate has its beam's score plus the "
-                "log-probability.", _best(np.where(np.isfinite(total), log_probs, -np.inf), beams)),
-        Mistake("You added probabilities to scores; those are sums of log-probabilities: add the "
-                "log-probability.", _best(scores[:, None] + np.exp(log_probs), beams)),
-        Mistake("You multiplied scores and log-probabilities. Probabilities are multiplied; their "
-                "logarithms are added.", _best(scores[:, None] * log_probs, beams)),
-        Mistake("Your scores are probabilities; they stay logarithms, which never become 0 however "
-                "long the sequence is.", np.stack([np.exp(right[0]), *right[1:]])),
-        Mistake("Your new scores are the log-probabilities of the symbols alone; the beam's score "
-                "belongs to them.", np.stack([log_probs.ravel()[flat.astype(int)], *right[1:]])),
-        Mistake("Your new scores are those of the parents; the symbol's log-probability is added.",
-                np.stack([scores[right[1].astype(int)], *right[1:]])),
-        Mistake("You kept as many candidates as there are beams (K). `beams` says how many.",
-                _best(total, size)),
-        Mistake("You kept one candidate less than `beams`.", right[:, :-1]),
-        Mistake("You kept all candidates; `beams` says how many.", _best(total, total.size)),
-    ]
-
-
-def _ended_wrongly(
-    scores: Array, log_probs: Array, done: Array, beams: int, stop: int
-) -> list[Mistake]:
-    plain = scores[:, None] + log_probs
-    total = _total(scores, log_probs, done, stop)
-
-    def ended(symbol: Any, score: Any) -> Array:
-        """Beams that are done go on under another symbol, or at another score."""
-        changed = np.where(done[:, None], -np.inf, plain)
-        changed[done, symbol] = score
-        return _best(changed, beams)
-
-    last = plain.shape[1] - 1
-    best = log_probs.argmax(axis=1)
-    first = np.flatnonzero(done)[np.argsort(-scores[done], kind="stable")]
-    rest = _best(np.where(done[:, None], -np.inf, plain), max(0, beams - len(first)))
-    front = np.stack([scores[first], first, np.full(len(first), stop)])
-    every = np.where(done[:, None], scores[:, None], plain)
-    stayed = plain.copy()
-    stayed[done, stop] = scores[done]
-    found = [
-        Mistake(f"You went on writing after STOP. {_ENDED}", _best(plain, beams)),
-        Mistake(f"You dropped the beams that are done: what has ended stays in the race. {_ENDED}",
-                ended(stop, -np.inf)),
-        Mistake(f"A beam that is done paid for STOP once more. {_ENDED}",
-                ended(stop, plain[done, stop])),
-        Mistake("A beam that is done is a candidate under every symbol in your code, and takes the "
-                f"places of others. {_ENDED}", _best(every, beams)),
-        Mistake("A beam that is done goes on under STOP unchanged, but its other symbols are still "
-                f"candidates. {_ENDED}", _best(stayed, beams)),
-        Mistake(f"A beam that is done goes on under symbol 0 in your code. {_ENDED}",
-                ended(0, scores[done])),
-        Mistake("You put the beams that are done before all others. They compete with their scores "
-                "as the others do.", np.concatenate([front, rest], axis=1)[:, :beams]),
-        Mistake("You put the beams that are done behind all others. They compete with their scores "
-                "as the others do.", np.concatenate(
-                    [_best(np.where(done[:, None], -np.inf, plain), beams - len(first)), front],
-                    axis=1)),
-        Mistake("You added beams that are done to the `beams` best of the others; they are among "
-                "the `beams` best, or fall out.", _merged(ended(stop, -np.inf), front)),
-        Mistake("You turned `done` round: you treated the beams that go on as those that are done.",
-                _best(_total(scores, log_probs, ~done, stop), beams)),
-        Mistake(f"A beam that is done goes on at the score 0 in your code. {_ENDED}",
-                ended(stop, 0.0)),
-        Mistake("You kept all beams that are done under their most probable symbol. " + _ENDED,
-                ended(best[done], scores[done])),
-    ]
-    if stop != last:
-        found.append(Mistake("You took the last symbol for STOP; `stop` says which it is.",
-                             _best(_total(scores, log_probs, done, last), beams)))
-    right = _best(total, beams)
-    return [*found, Mistake("The candidates are right, their order is turned round: best first.",
-                            right[:, ::-1])]
-
-
-def _merged(one: Array, other: Array) -> Array:
-    both = np.concatenate([one, other], axis=1)
-    return both[:, np.argsort(-both[0], kind="stable")]
-
-
-def _ties_wrongly(
-    scores: Array, log_probs: Array, done: Array, beams: int, stop: int
-) -> list[Mistake]:
-    total = _total(scores, log_probs, done, stop)
-    size, symbols = total.shape
-    turned = _best(total[::-1, ::-1], beams)
-    by_symbol = _best(total.T, beams)
-    each = _best(total[:, ::-1], beams)
-    return [
-        Mistake("Of equal scores you took the higher beams and symbols first: a sort that is "
-                "turned round turns ties round, too. Sort with descending=True, stable=True.",
-                np.stack([turned[0], size - 1 - turned[1], symbols - 1 - turned[2]])),
-        Mistake("Of equal scores you took the lower symbol first, whichever the beam. The lower "
-                "beam comes first.", by_symbol[[0, 2, 1]]),
-        Mistake("Of one beam's equal scores you took the higher symbols first.",
-                np.stack([each[0], each[1], symbols - 1 - each[2]])),
-    ]

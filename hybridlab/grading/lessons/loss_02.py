@@ -85,9 +85,9 @@ def check_sequence_loss(trial: Trial) -> None:
                                 (each.sum(axis=1) / np.maximum(count, 1)).mean()),
                     ], shape_hint=_NUMBER)
         nothing = np.full_like(label_seq, PAD)
-        one = nothing.copy()
-        one[1, 0] = logits.shape[2] - 1
-        trial.equal(trial.call(_NAME, *_given((logits, one))), _right(logits, one),
+        single = nothing.copy()
+        single[1, 0] = logits.shape[2] - 1
+        trial.equal(trial.call(_NAME, *_given((logits, single))), _right(logits, single),
                     "the loss of one valid step in all",
                     hint="With one valid step the loss is what this step costs.")
         trial.equal(trial.call(_NAME, *_given((logits, nothing))), 0.0,
