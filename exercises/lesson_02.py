@@ -81,7 +81,7 @@ def sequence_loss(step_logits: torch.Tensor, label_seq: torch.Tensor) -> torch.T
     Example:
         two labels, so STOP is 2; two images, two steps
         step_logits [[[0, 1, 0], [0, 0, 2]],    label_seq [[1,    2],
-                     [[0, 0, 0], [9, 9, 9]]]               [2, -100]]
+                     [[0, 0, 0], [0, 1, 3]]]               [2, -100]]
         The steps cost log(1 + 2 e^-1) = .5514, log(1 + 2 e^-2) = .2395 and log 3 = 1.0986; the last
         one is padding. The loss is (.5514 + .2395 + 1.0986) / 3 = .6299
     """

@@ -89,7 +89,6 @@ def ended_wrongly(
 ) -> list[Mistake]:
     """Mistakes about beams that are done."""
     plain = scores[:, None] + log_probs
-    total = totals(scores, log_probs, done, stop)
 
     def ended(symbol: Any, score: Any) -> Array:
         """Beams that are done go on under another symbol, or at another score."""
@@ -135,9 +134,7 @@ def ended_wrongly(
     if stop != last:
         found.append(Mistake("You took the last symbol for STOP; `stop` says which it is.",
                              top(totals(scores, log_probs, done, last), beams)))
-    right = top(total, beams)
-    return [*found, Mistake("The candidates are right, their order is turned round: best first.",
-                            right[:, ::-1])]
+    return found
 
 
 def _merged(one: Array, other: Array) -> Array:

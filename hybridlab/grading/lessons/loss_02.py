@@ -20,7 +20,7 @@ nan = float("nan")
 
 _NAME = "sequence_loss"
 _EXAMPLE = (
-    np.array([[[0.0, 1, 0], [0, 0, 2]], [[0, 0, 0], [9, 9, 9]]]), np.array([[1, 2], [2, PAD]])
+    np.array([[[0.0, 1, 0], [0, 0, 2]], [[0, 0, 0], [0, 1, 3]]]), np.array([[1, 2], [2, PAD]])
 )
 _NUMBER = "The loss is one number: the mean over all valid steps of the batch."
 _CRASHES = {
