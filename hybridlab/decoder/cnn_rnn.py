@@ -21,6 +21,7 @@ from hybridlab.decoder.sequences import PAD, check_sequences
 CELLS = ("gru", "lstm")
 LOOKS = ("attention", "mean")
 OUTPUTS = ("linear", "joint")
+READS = ("linear", "gelu")
 
 
 class LabelDecoder(nn.Module):
@@ -40,6 +41,8 @@ class LabelDecoder(nn.Module):
             the label embeddings, and a label's score is the product with its embedding.
         feed_image: whether the RNN sees the image, at its start and at each step. In the paper it
             reads labels alone, and the image joins at the output.
+        read: how tokens become values: a "linear" projection, or one with a "gelu" behind it, so
+            that a place may stand for a thing before places are mixed.
 
     Shape:
         tokens (B, P, C); see `Decoded`, `Beams` and `forward` for what comes out.
@@ -60,9 +63,10 @@ class LabelDecoder(nn.Module):
         look: str = "attention",
         output: str = "linear",
         feed_image: bool = True,
+        read: str = "linear",
     ):
         super().__init__()
-        _check_choices(cell=cell, look=look, output=output)
+        _check_choices(cell=cell, look=look, output=output, read=read)
         for name, size in (("channels", channels), ("n_labels", n_labels), ("dim", dim),
                            ("layers", layers), ("max_steps", max_steps)):
             if size < 1:
@@ -72,7 +76,8 @@ class LabelDecoder(nn.Module):
         self.cell, self.look, self.output, self.feed_image = cell, look, output, feed_image
         # frozen tokens are few and always the same: without dropout they are learnt by heart
         self.read = nn.Sequential(
-            nn.Dropout(dropout), nn.LayerNorm(channels), nn.Linear(channels, dim)
+            nn.Dropout(dropout), nn.LayerNorm(channels), nn.Linear(channels, dim),
+            *((nn.GELU(), nn.Dropout(dropout)) if read == "gelu" else ()),
         )
         attentive = look == "attention"
         self.key = nn.Linear(dim, dim) if attentive else nn.Identity()
@@ -315,6 +320,8 @@ def sequence_loss(step_logits: Tensor, label_seq: Tensor) -> Tensor:
 
 
 def _check_choices(**given: str) -> None:
-    for name, known in (("cell", CELLS), ("look", LOOKS), ("output", OUTPUTS)):
+    for name, known in (
+        ("cell", CELLS), ("look", LOOKS), ("output", OUTPUTS), ("read", READS),
+    ):
         if given[name] not in known:
             raise ValueError(f"{name} is {given[name]!r}; choose one of {', '.join(known)}")

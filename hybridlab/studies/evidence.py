@@ -33,7 +33,8 @@ from hybridlab.training.recipes import DecoderRecipe
 
 METHODS = ("heads", "stacked", "decoder")
 RECIPE: dict[str, Any] = {
-    **DECODING, "method": "decoder", "look": "mean", "layers": 1, "epochs": 30, "folds": 2,
+    **DECODING, "method": "decoder", "look": "mean", "layers": 1, "read": "linear",
+    "epochs": 30, "folds": 2,
 }
 
 

@@ -18,7 +18,7 @@ class DecoderRecipe:
     """One way to train a `LabelDecoder`.
 
     Attributes:
-        cell, layers, look, output, feed_image, dim, dropout: of the decoder.
+        cell, layers, look, output, feed_image, read, dim, dropout: of the decoder.
         max_steps: T of its free-running decoding; 0 takes the most labels of a training image,
             STOP, and one to spare.
         order: "frequent" or "rare" first, "random" anew for each batch, by "size" or in "reading"
@@ -38,6 +38,7 @@ class DecoderRecipe:
     look: str = "attention"
     output: str = "linear"
     feed_image: bool = True
+    read: str = "linear"
     dim: int = 256
     dropout: float = 0.3
     max_steps: int = 0
@@ -72,7 +73,7 @@ class DecoderRecipe:
 
     def decoder_options(self) -> dict[str, object]:
         """Those that `LabelDecoder` takes, but for max_steps."""
-        names = ("cell", "layers", "look", "output", "feed_image", "dim", "dropout")
+        names = ("cell", "layers", "look", "output", "feed_image", "read", "dim", "dropout")
         return {name: getattr(self, name) for name in names}
 
 

@@ -12,8 +12,8 @@ from hybridlab.decoder.sequences import PAD, from_lists
 LABELS, CHANNELS, PLACES = 6, 5, 4
 KINDS = [
     {}, {"cell": "lstm"}, {"layers": 1}, {"look": "mean"}, {"output": "joint"},
-    {"feed_image": False}, {"cell": "lstm", "layers": 1, "look": "mean", "output": "joint",
-                            "feed_image": False},
+    {"feed_image": False}, {"read": "gelu"},
+    {"cell": "lstm", "layers": 1, "look": "mean", "output": "joint", "feed_image": False},
 ]
 
 
@@ -164,7 +164,8 @@ def test_sum_over_beams_is_a_sum_over_sequences_and_ties_are_broken():
 
 @pytest.mark.parametrize(("options", "words"), [
     ({"cell": "rnn"}, "cell is 'rnn'; choose one of gru, lstm"),
-    ({"look": "global"}, "attention, mean"), ({"output": "mlp"}, "linear, joint"),
+    ({"look": "global"}, "attention, mean"), ({"read": "relu"}, "linear, gelu"),
+    ({"output": "mlp"}, "linear, joint"),
     ({"layers": 0}, "layers is 0"), ({"dim": 0}, "dim is 0"), ({"max_steps": 0}, "max_steps is 0"),
 ])
 def test_unknown_choices_are_named(options, words):
