@@ -34,7 +34,7 @@ from hybridlab.part_keys import short_hash
 from hybridlab.training.decoding import CHUNK, fit_decoder
 from hybridlab.training.features import Tensors, cached, chunks
 from hybridlab.training.held import Held
-from hybridlab.training.pooled_head import fit_pooled_head, head_probs
+from hybridlab.training.independent_heads import fit_heads, head_probs
 from hybridlab.training.recipes import DecoderRecipe
 from hybridlab.training.sources import training_code
 
@@ -150,6 +150,15 @@ class _Scenes:
             field.name: config[field.name] for field in fields(DecoderRecipe)
         })
 
+    def head_recipe(self, kind: str) -> DecoderRecipe:
+        """How heads are trained: as the decoder, but for the epochs that validation asked for."""
+        epochs = self.config["head_epochs"] * (2 if kind == "mean" else 1)
+        own = self.recipe
+        return DecoderRecipe(
+            dim=own.dim, dropout=own.dropout, epochs=epochs, batch_size=own.batch_size, lr=own.lr,
+            weight_decay=own.weight_decay,
+        )
+
     def targets(self, split: str) -> np.ndarray:
         """(N, L); of the training scenes with `missing` entries hidden."""
         data = self.data[split]
@@ -201,17 +210,12 @@ class _Scenes:
 
 def _heads(shop: _Scenes, seed: int, kind: str = "look") -> tuple[np.ndarray, np.ndarray]:
     """Probabilities of independent heads on "val" and "test"."""
-    recipe = DecoderRecipe(
-        dim=shop.recipe.dim, dropout=shop.recipe.dropout,
-        epochs=shop.config["head_epochs"] * (2 if kind == "mean" else 1),  # as validation asked for
-        batch_size=shop.recipe.batch_size, lr=shop.recipe.lr,
-        weight_decay=shop.recipe.weight_decay,
-    )
+    recipe = shop.head_recipe(kind)
 
     def compute() -> Tensors:
         held = Held((shop.tokens("val"),), torch.from_numpy(shop.targets("val")))
         targets = torch.from_numpy(shop.targets("train"))
-        head = fit_pooled_head(shop.tokens("train"), targets, held, recipe, seed, kind)
+        head = fit_heads(shop.tokens("train"), targets, held, recipe, seed, kind)
         return {split: head_probs(head, shop.tokens(split)) for split in ("val", "test")}
 
     found = cached(shop.store, shop.key("heads", seed, kind, repr(recipe)), compute)

@@ -12,7 +12,6 @@ were fitted without the scene.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,7 @@ from hybridlab.studies.decoding import RECIPE as DECODING
 from hybridlab.training.decoding import decode_all, fit_decoder
 from hybridlab.training.features import Tensors, cached
 from hybridlab.training.held import Held
-from hybridlab.training.pooled_head import fit_pooled_head, head_probs
-from hybridlab.training.recipes import DecoderRecipe
+from hybridlab.training.independent_heads import fit_heads, head_probs
 
 METHODS = ("heads", "stacked", "decoder")
 RECIPE: dict[str, Any] = {
@@ -79,11 +77,7 @@ def _tokens(probs: np.ndarray) -> Tensor:
 
 def _cross_fitted(shop: _Scenes, seed: int, folds: int) -> Tensor:
     """Opinions of the training scenes (N, 1, L), each from heads that have not seen the scene."""
-    recipe = DecoderRecipe(
-        dim=shop.recipe.dim, dropout=shop.recipe.dropout, epochs=shop.config["head_epochs"],
-        batch_size=shop.recipe.batch_size, lr=shop.recipe.lr,
-        weight_decay=shop.recipe.weight_decay,
-    )
+    recipe = shop.head_recipe("look")
 
     def compute() -> Tensors:
         tokens, targets = shop.tokens("train"), torch.from_numpy(shop.targets("train"))
@@ -93,7 +87,7 @@ def _cross_fitted(shop: _Scenes, seed: int, folds: int) -> Tensor:
         for unseen in order.tensor_split(folds):
             seen = torch.ones(len(tokens), dtype=torch.bool)
             seen[unseen] = False
-            head = fit_pooled_head(tokens[seen], targets[seen], held, recipe, seed, "look")
+            head = fit_heads(tokens[seen], targets[seen], held, recipe, seed, "look")
             probs[unseen] = head_probs(head, tokens[unseen])
         return {"probs": probs}
 
@@ -108,10 +102,10 @@ def _second(
     held = Held((opinions["val"],), torch.from_numpy(shop.targets("val")))
     targets = torch.from_numpy(shop.targets("train"))
     if method == "stacked":
-        head = fit_pooled_head(opinions["train"], targets, held, shop.recipe, seed, "mean")
+        head = fit_heads(opinions["train"], targets, held, shop.recipe, seed, "mean")
         return (head_probs(head, opinions["val"]).numpy(),
                 head_probs(head, opinions["test"]).numpy(), None)
-    decoder = fit_decoder(opinions["train"], targets, held, replace(shop.recipe), seed)
+    decoder = fit_decoder(opinions["train"], targets, held, shop.recipe, seed)
     said = {split: decode_all(decoder, opinions[split]) for split in ("val", "test")}
     return said["val"].probs.numpy(), said["test"].probs.numpy(), said["test"].chosen.numpy()
 

@@ -40,7 +40,7 @@ def test_opinions_come_from_heads_that_have_not_seen_the_scene(tmp_path, monkeyp
         assert not any((row == other).all() for row in tokens for other in fitted[-1])
         return torch.full((len(tokens), 80), 0.25)
 
-    monkeypatch.setattr(evidence, "fit_pooled_head", fit)
+    monkeypatch.setattr(evidence, "fit_heads", fit)
     monkeypatch.setattr(evidence, "head_probs", say)
     shop = _Scenes({name: SMALL[name] for name in DECODING}, tmp_path)
     opinions = evidence._cross_fitted(shop, 0, 3)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hybridlab.training.held import Held
-from hybridlab.training.pooled_head import LookingHead, PooledHead, fit_pooled_head, head_probs
+from hybridlab.training.independent_heads import LookingHead, PooledHead, fit_heads, head_probs
 from hybridlab.training.recipes import DecoderRecipe
 
 
@@ -25,7 +25,7 @@ RECIPE = DecoderRecipe(dim=16, epochs=20, batch_size=16, lr=5e-3)
 def test_they_learn_and_depend_on_the_seed_alone(kind):
     tokens, targets = task()
     held = Held((task(seed=1)[0],), task(seed=1)[1])
-    one, again = (fit_pooled_head(tokens, targets, held, RECIPE, 3, kind) for _ in range(2))
+    one, again = (fit_heads(tokens, targets, held, RECIPE, 3, kind) for _ in range(2))
     probs = head_probs(one, held.inputs[0])
     assert held.score(probs) > 0.7 and torch.equal(probs, head_probs(again, held.inputs[0]))
     assert float(probs.min()) >= 0 and float(probs.max()) <= 1
@@ -35,8 +35,8 @@ def test_entries_that_are_not_annotated_teach_nothing():
     tokens, targets = task()
     hidden = targets.clone()
     hidden[:, 0] = -1
-    head = fit_pooled_head(tokens, hidden, None, RECIPE, 0)
-    before = fit_pooled_head(tokens, hidden, None, DecoderRecipe(dim=16, epochs=0), 0)
+    head = fit_heads(tokens, hidden, None, RECIPE, 0)
+    before = fit_heads(tokens, hidden, None, DecoderRecipe(dim=16, epochs=0), 0)
     # no gradient reaches the label's row; weight decay alone shortens it
     now, then = head.score[3].weight[0], before.score[3].weight[0]
     assert torch.allclose(torch.nn.functional.normalize(now, dim=0),
@@ -71,4 +71,4 @@ def test_a_looking_head_weighs_places_for_each_label_by_itself():
 def test_an_unknown_kind_is_named():
     tokens, targets = task(4)
     with pytest.raises(ValueError, match="kind is 'max'; choose one of mean, look"):
-        fit_pooled_head(tokens, targets, None, RECIPE, 0, "max")
+        fit_heads(tokens, targets, None, RECIPE, 0, "max")

@@ -61,7 +61,7 @@ class LookingHead(nn.Module):
 HEADS = {"mean": PooledHead, "look": LookingHead}
 
 
-def fit_pooled_head(
+def fit_heads(
     tokens: Tensor, targets: Tensor, held: Held | None, recipe: DecoderRecipe, seed: int,
     kind: str = "mean", report: Report = silent,
 ) -> nn.Module:
