@@ -79,7 +79,8 @@ def beam_search(
 
     Args:
         step: takes the last symbols and what is remembered, gives log-probabilities of the next;
-            see `Step`. Rows are image by image: K rows of the first, K of the second, and so on.
+            see `Step`. Rows are image by image: K rows of the first, K of the second, and so on; at
+            the first step, where all sequences are still one, a single row for each.
         first: (B,) long, the symbol before the first.
         state: tensors (B, ...) that belong to a sequence, an RNN's state, say.
         memory: tensors (B, ...) that belong to an image and are the same for all its sequences, a

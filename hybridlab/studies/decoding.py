@@ -115,7 +115,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     shop = _Scenes(config, store)
     targets = shop.targets("test")
     extra: dict[str, Any] = {}
-    sets = None
+    decisions = None
     if config["method"] in ("heads", "mean_heads"):
         val, test = _heads(shop, seed, "look" if config["method"] == "heads" else "mean")
     elif config["method"] == "two_heads":
@@ -123,15 +123,13 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     else:
         found = _decoded(shop, seed)
         extra |= _told(shop, found, targets)
-        own = (found["val probs"].numpy(), found["test probs"].numpy())
-        sets = found["test sets"].numpy().astype(bool)
-        val, test = own
+        val, test = found["val probs"].numpy(), found["test probs"].numpy()
         if config["method"] == "both":
-            val, test = _mixed(shop, _heads(shop, seed), own, extra)
-    if sets is None or config["decisions"] == "threshold" or config["method"] == "both":
+            val, test = _mixed(shop, _heads(shop, seed), (val, test), extra)
+        elif config["decisions"] == "sets":
+            decisions = found["test sets"].numpy().astype(bool)
+    if decisions is None:
         decisions = test >= global_threshold(val, shop.targets("val"))
-    else:
-        decisions = sets
     judged = _only(config["among"], targets, shop)
     return RunResult(
         test.astype(np.float32), decisions, judged.astype(np.int8), np.arange(len(targets)),
