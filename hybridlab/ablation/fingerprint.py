@@ -18,6 +18,7 @@ import importlib.util
 import re
 import subprocess
 import sysconfig
+import threading
 from collections.abc import Iterator
 from functools import cache
 from importlib.machinery import PathFinder
@@ -34,6 +35,9 @@ _LAZY = {PACKAGE / "__init__.py", PACKAGE / "ablation" / "__init__.py"}
 _LENGTH = 12
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+(:\w+)?")
 _INSTALLED = {"site-packages", "dist-packages"}
+# CPython before 3.11.8 and 3.12.2 counts the depth of trees for all threads together: two that
+# parse at once can end with a SystemError (python/cpython#106905).
+_PARSING = threading.Lock()
 
 
 def code_fingerprint(function: str, file: Path | None = None) -> dict[str, str]:
@@ -58,7 +62,7 @@ def code_fingerprint(function: str, file: Path | None = None) -> dict[str, str]:
     load_file(file)  # it may extend sys.path, without which its modules would not be found
     source = file.read_bytes().replace(b"\r\n", b"\n").decode("utf-8", errors="replace")
     used = reachable_source(source, name)
-    imports = sorted(set(_imports(ast.parse(used), "", False)))
+    imports = sorted(set(_imports(_parse(used), "", False)))
     marks = dict(_reached((_WORKER, *imports), PACKAGE.name, file.parent))
     return {STUDY_FILE: hashlib.sha256(used.encode()).hexdigest()[:_LENGTH], **marks}
 
@@ -82,7 +86,7 @@ def reachable_source(source: str, name: str) -> str:
     """
     lines = source.splitlines()
     parts: list[tuple[set[str], set[str], str]] = []  # (binds, mentions, text)
-    for node in ast.parse(source).body:
+    for node in _parse(source).body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         text = "\n".join(lines[first - 1 : node.end_lineno])
         mentions = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
@@ -95,6 +99,11 @@ def reachable_source(source: str, name: str) -> str:
             if not binds or binds & wanted:
                 wanted |= mentions
     return "\n".join(text for binds, _, text in parts if not binds or binds & wanted)
+
+
+def _parse(source: str | bytes) -> ast.Module:
+    with _PARSING:
+        return ast.parse(source)
 
 
 @cache
@@ -140,7 +149,7 @@ def _reached(
             shown = owner.replace(".", "/") + ("/__init__.py" if whole else ".py")
             found[path] = shown, path.read_bytes().replace(b"\r\n", b"\n")
             try:
-                tree = ast.parse(found[path][1])
+                tree = _parse(found[path][1])
             except (SyntaxError, ValueError):
                 continue  # whoever imports it is told; what it imports cannot be known
             texts |= {n.value for n in ast.walk(tree)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +109,28 @@ def test_only_what_the_function_uses_counts_as_its_code():
     assert reachable_source(text.replace("RATE = 3", "RATE = 4"), "run") != used
     patched = text + "np.random.seed(0)\n"  # it runs whenever the file is loaded
     assert "np.random.seed(0)" in reachable_source(patched, "run")
+
+
+def test_several_threads_may_read_code_at_once():
+    """Garbage collection lets another thread in, and CPython before 3.11.8 miscounts their depth."""
+    source = Path(__file__).read_text()
+
+    def give_way(phase, info):
+        time.sleep(0)
+
+    def read(name):
+        return {reachable_source(source, name) for _ in range(20)}
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(give_way)
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            found = list(threads.map(read, ["write_study", "find_function"] * 2))
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(give_way)
+    assert all(len(texts) == 1 for texts in found)
 
 
 def test_a_fingerprint_holds_what_can_be_reached_and_not_the_rest():
