@@ -208,9 +208,13 @@ def _parts(model: HybridClassifier) -> dict[str, object]:
         "cnn": CnnPart(cnn.name, cnn.stage, cnn.weights_hash(), cnn.preprocessing.to_dict()),
         "clip": ClipPart(clip.name, int(model.text_emb.shape[1]), clip.preprocessing.to_dict()),
         "decoder": DecoderPart(
-            decoder.channels, decoder.dim, decoder.layers, decoder.dropout.p, decoder.max_steps
+            decoder.channels, decoder.dim, decoder.layers, decoder.dropout.p, decoder.max_steps,
+            decoder.cell, decoder.look, decoder.output, decoder.feed_image, decoder.reading,
         ),
-        "fusion": FusionPart(model.fusion_name, model.dim, model.dropout, model.view),
+        "fusion": FusionPart(
+            model.fusion_name, model.dim, model.dropout, model.view, model.tokens, model.without,
+            model.options,
+        ),
     }
     return {name: asdict(part) for name, part in parts.items()}  # type: ignore[call-overload]
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import unicodedata
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from hybridlab.data.sample import Vocabulary
 from hybridlab.encoders.preprocessing import Preprocessing
 
 FORMAT = "hybridlab bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: the decoder's choices, what the fusion reads and its options
 MAX_MANIFEST_BYTES = 16_000_000
 MAX_SIDE = 2048  # pixels an encoder may ask for; more would be an attack on the memory
 
@@ -53,6 +53,12 @@ class DecoderPart:
     layers: int
     dropout: float
     max_steps: int
+    # of format version 2; what version 1 could only have been stands here
+    cell: str = "gru"
+    look: str = "attention"
+    output: str = "linear"
+    feed_image: bool = True
+    read: str = "linear"
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,9 @@ class FusionPart:
     dim: int
     dropout: float
     view: str
+    tokens: str = "steps"
+    without: str = ""
+    options: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -186,20 +195,23 @@ def _manifest(found: Any) -> Manifest:
 
 
 PartT = TypeVar("PartT", CnnPart, ClipPart, DecoderPart, FusionPart, WeightsPart)
-_TYPES = {"str": str, "int": int, "float": float, "dict": dict}
+_TYPES = {"str": str, "int": int, "float": float, "dict": dict, "bool": bool}
 
 
 def _part(kind: type[PartT], found: dict, key: str) -> PartT:
     values = _typed(_need(found, key), dict, key)
     read: dict[str, Any] = {}
-    for field in fields(kind):
-        name = f"{key}.{field.name}"
-        value = _typed(_need(values, field.name, name), _TYPES[str(field.type)], name)
-        if field.type == "int" and not 1 <= value <= _MOST.get(field.name, 2**40):
+    for each in fields(kind):
+        name = f"{key}.{each.name}"
+        optional = not (each.default is MISSING and each.default_factory is MISSING)
+        if optional and each.name not in values:
+            continue
+        value = _typed(_need(values, each.name, name), _TYPES[str(each.type)], name)
+        if each.type == "int" and not 1 <= value <= _MOST.get(each.name, 2**40):
             raise ValueError(f"{name} is {short(value)}, which no model has")
-        if field.name == "dropout" and not 0 <= value < 1:
+        if each.name == "dropout" and not 0 <= value < 1:
             raise ValueError(f"{name} is {short(value)}; expected a number in [0, 1)")
-        read[field.name] = value
+        read[each.name] = value
     return kind(**read)
 
 

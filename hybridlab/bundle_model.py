@@ -63,7 +63,8 @@ def skeleton(manifest: Manifest, cnn: CNNEncoder) -> HybridClassifier:
             cnn,
             LabelDecoder(
                 decoder.channels, n_labels, decoder.dim, decoder.layers, decoder.dropout,
-                decoder.max_steps,
+                decoder.max_steps, decoder.cell, decoder.look, decoder.output, decoder.feed_image,
+                decoder.read,
             ),
             _image_only_clip(clip),
             torch.empty(n_labels, clip.dim),
@@ -71,6 +72,9 @@ def skeleton(manifest: Manifest, cnn: CNNEncoder) -> HybridClassifier:
             fusion=fusion.name,
             dropout=fusion.dropout,
             view=fusion.view,
+            tokens=fusion.tokens,
+            without=fusion.without,
+            options=fusion.options,
         )
 
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from hybridlab.data.labels import label_names
 
 VIEWS = ("evidence", "state", "none")  # what a decoder can bring to a fusion: see fusion.views
+TOKENS = ("steps", "map")  # what a fusion that attends reads of the CNN-RNN
+WITHOUT = ("", "cnn_rnn", "clip")  # which view is left out
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class DemoConfig:
             learns from opinions on scenes that their decoder has not seen; 1 does not cross-fit.
         view: what the decoder brings to the fusion: "evidence", "state" or "none".
         fusion: how the views are joined.
+        tokens: what a fusion that attends reads of the CNN-RNN: its "steps", or the CNN's "map".
+        without: "cnn_rnn" or "clip" leaves that view out of the fusion; "" none.
         decoder_epochs: phase 0, the decoder on frozen CNN features.
         linear_epochs: the two linear baselines.
         fusion_epochs: phase 1, fusion and heads on cached views.
@@ -125,6 +129,8 @@ class DemoConfig:
     folds: int = 2
     view: str = "evidence"
     fusion: str = "concat"
+    tokens: str = "steps"
+    without: str = ""
     decoder_epochs: int = 8
     linear_epochs: int = 60
     fusion_epochs: int = 30
@@ -150,6 +156,9 @@ class DemoConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 0 or more")
         if self.view not in VIEWS:
             raise ValueError(f"view is {self.view!r}; choose one of {', '.join(VIEWS)}")
+        for name, known in (("tokens", TOKENS), ("without", WITHOUT)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {known}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; give a number from 0, and below 1")
         if not self.linear_rates:

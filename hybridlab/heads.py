@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# most labels are absent from most images: start near that, not at a half
+_RARE = math.log(0.05 / 0.95)
+
 
 class LabelHead(nn.Module):
     """A linear layer; a sigmoid turns its logits into probabilities (seed 000, 3.1).
@@ -19,11 +22,34 @@ class LabelHead(nn.Module):
     def __init__(self, dim: int, n_labels: int):
         super().__init__()
         self.linear = nn.Linear(dim, n_labels)
-        # most labels are absent from most images: start near that, not at a half
-        nn.init.constant_(self.linear.bias, math.log(0.05 / 0.95))
+        nn.init.constant_(self.linear.bias, _RARE)
 
     def forward(self, fused: Tensor) -> Tensor:
         return self.linear(fused)
+
+
+class PerLabelHead(nn.Module):
+    """A logit from each label's own vector, with weights of its own (label queries).
+
+    Shape:
+        per_label (B, L, D) -> logits (B, L)
+    """
+
+    def __init__(self, dim: int, n_labels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(n_labels, dim) / dim**0.5)
+        self.bias = nn.Parameter(torch.full((n_labels,), _RARE))
+
+    def forward(self, per_label: Tensor) -> Tensor:
+        return (per_label * self.weight).sum(dim=-1) + self.bias
+
+
+def label_head(fusion: str, dim: int, n_labels: int) -> nn.Module:
+    """The head that goes with a fusion: on one vector, on one for each label, or none at all where
+    the fusion joins decisions."""
+    if fusion == "late":
+        return nn.Identity()
+    return (PerLabelHead if fusion == "label_query" else LabelHead)(dim, n_labels)
 
 
 class ContrastiveHead(nn.Module):
@@ -36,7 +62,8 @@ class ContrastiveHead(nn.Module):
         text_dim: width of the text embeddings.
 
     Shape:
-        fused (B, D), text_emb (L, text_dim) unit length -> logits (B, L)
+        fused (B, D), or a vector for each label (B, L, D); text_emb (L, text_dim) unit length
+        -> logits (B, L)
     """
 
     def __init__(self, dim: int, text_dim: int):
@@ -46,4 +73,7 @@ class ContrastiveHead(nn.Module):
 
     def forward(self, fused: Tensor, text_emb: Tensor) -> Tensor:
         scale = self.log_scale.exp().clamp(max=100.0)
-        return scale * F.normalize(self.project(fused), dim=-1) @ text_emb.T
+        aligned = F.normalize(self.project(fused), dim=-1)
+        if aligned.dim() == 3:  # each label's vector against its own text
+            return scale * (aligned * text_emb).sum(dim=-1)
+        return scale * aligned @ text_emb.T

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
+from hybridlab.configs import TOKENS, VIEWS, WITHOUT
 from hybridlab.decoder.cnn_rnn import LabelDecoder
 from hybridlab.decoder.decoded import Decoded
-from hybridlab.encoders.clip import ClipEncoder
+from hybridlab.encoders.clip import ClipEncoder, ImageFeatures
 from hybridlab.encoders.cnn import CNNEncoder
-from hybridlab.fusion import build_fusion
-from hybridlab.fusion.views import VIEWS, Standardise, view_of
-from hybridlab.heads import ContrastiveHead, LabelHead
+from hybridlab.fusion import ATTENTIVE, build_fusion
+from hybridlab.fusion.view import View
+from hybridlab.fusion.views import Standardise, cnn_rnn_view
+from hybridlab.heads import ContrastiveHead, label_head
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,10 @@ class HybridOutput:
         logits: (B, L) of the label head; sigmoid gives probabilities.
         contrastive_logits: (B, L), scaled similarities with the label texts.
         fused: (B, D).
+        per_label: (B, L, D), where the fusion makes a vector for each label.
         h_rnn: (B, D_rnn), what the decoder brings to the fusion, decoded free-running.
         h_clip: (B, D_clip), CLIP's image embedding, unit length.
+        attention: name -> weights, of a fusion that attends; see its class.
         decoded: the whole decoding, where the images were seen (None from cached views).
     """
 
@@ -33,6 +39,8 @@ class HybridOutput:
     fused: Tensor
     h_rnn: Tensor
     h_clip: Tensor
+    per_label: Tensor | None = None
+    attention: Mapping[str, Tensor] = field(default_factory=dict)
     decoded: Decoded | None = None
 
 
@@ -51,9 +59,14 @@ class HybridClassifier(nn.Module):
             log-odds (D_rnn = L); "state", its last valid hidden state, as seed 000 has it
             (D_rnn = the decoder's D); "none", zeros, to see what CLIP does alone. Hidden states
             cannot be cross-fitted, opinions can.
+        tokens: what a fusion that attends reads of the CNN-RNN: its "steps" (opinions or states,
+            one after each label), or the "map" of the CNN that it looks at.
+        without: "cnn_rnn" or "clip" leaves that view out: zeros, and no token that counts. Every
+            weight stays where it is, so `state_dict` loads with and without.
+        options: of the fusion alone; see its class.
 
     Raises:
-        ValueError: decoder and texts disagree about the number of labels, or an unknown view.
+        ValueError: decoder and texts disagree about the number of labels, or an unknown name.
     """
 
     text_emb: Tensor
@@ -68,6 +81,9 @@ class HybridClassifier(nn.Module):
         fusion: str = "concat",
         dropout: float = 0.5,
         view: str = "evidence",
+        tokens: str = "steps",
+        without: str = "",
+        options: Mapping[str, Any] | None = None,
     ):
         super().__init__()
         n_labels, text_dim = text_emb.shape
@@ -78,14 +94,27 @@ class HybridClassifier(nn.Module):
             )
         if view not in VIEWS:
             raise ValueError(f"unknown view {view!r} of the decoder; choose one of {VIEWS}")
+        if tokens not in TOKENS or without not in WITHOUT:
+            raise ValueError(
+                f"tokens is {tokens!r} and without {without!r}; choose one of {TOKENS}, and of "
+                f"{WITHOUT}"
+            )
         self.cnn, self.decoder, self.clip = cnn, decoder, clip
         # a bundle names them
         self.dim, self.fusion_name, self.dropout, self.view = dim, fusion, dropout, view
+        self.tokens, self.without, self.options = tokens, without, dict(options or {})
         rnn_dim = decoder.dim if view == "state" else n_labels
+        token_dim = decoder.channels if tokens == "map" else rnn_dim
         # each view in its own units: a unit vector beside log-odds would drown
         self.view_rnn, self.view_clip = Standardise(rnn_dim), Standardise(text_dim)
-        self.fusion = build_fusion(fusion, rnn_dim, text_dim, dim, dropout)
-        self.label_head = LabelHead(dim, n_labels)
+        self.attends = fusion in ATTENTIVE
+        if self.attends:
+            self.tokens_rnn, self.tokens_clip = Standardise(token_dim), Standardise(text_dim)
+        self.fusion = build_fusion(
+            fusion, rnn_dim, text_dim, dim, dropout, a_tokens=token_dim, n_labels=n_labels,
+            texts=text_emb, **self.options,
+        )
+        self.label_head = label_head(fusion, dim, n_labels)
         self.contrastive_head = ContrastiveHead(dim, text_dim)
         self.register_buffer("text_emb", text_emb)
 
@@ -94,32 +123,58 @@ class HybridClassifier(nn.Module):
 
         The decoder runs free: no true label is ever seen here, in training either (trap 6).
         """
-        decoded = self.decoder.decode(self.cnn(cnn_pixels).tokens)
-        h_clip = self.clip.encode_image(clip_pixels).image_emb
-        return self.fuse(self.decoder_view(decoded), h_clip, decoded)
+        tokens = self.cnn(cnn_pixels).tokens
+        decoded = self.decoder.decode(tokens)
+        features = self.clip.encode_image(clip_pixels)
+        return self.fuse(self.decoder_view(decoded, tokens), self.clip_view(features), decoded)
 
-    def decoder_view(self, decoded: Decoded) -> Tensor:
-        """What of a free-running decoding enters the fusion: (B, D_rnn)."""
-        return view_of(self.view, decoded.h_rnn, decoded.probs)
+    def decoder_view(self, decoded: Decoded, cnn_tokens: Tensor) -> View:
+        """What of a free-running decoding, and of the map that it read, enters the fusion."""
+        return cnn_rnn_view(self.view, decoded, cnn_tokens, self.tokens if self.attends else None)
 
-    def fit_views(self, h_rnn: Tensor, h_clip: Tensor) -> None:
-        """Measure the scale of both views on the training split: (N, D_rnn), (N, D_clip)."""
-        self.view_rnn.fit(h_rnn)
-        self.view_clip.fit(h_clip)
+    def clip_view(self, features: ImageFeatures) -> View:
+        """What of CLIP's features enters the fusion."""
+        return View(features.image_emb, features.tokens if self.attends else None)
 
-    def fuse(self, h_rnn: Tensor, h_clip: Tensor, decoded: Decoded | None = None) -> HybridOutput:
+    def fit_views(self, rnn: View, clip: View) -> None:
+        """Measure the scale of both views on the training split."""
+        self.view_rnn.fit(rnn.pooled)
+        self.view_clip.fit(clip.pooled)
+        if self.attends:
+            for scale, view in ((self.tokens_rnn, rnn), (self.tokens_clip, clip)):
+                tokens, mask = view.parts()
+                scale.fit(tokens[mask].float())
+
+    def fuse(self, rnn: View, clip: View, decoded: Decoded | None = None) -> HybridOutput:
         """From the two views on; used with cached views while the encoders are frozen."""
-        fused = self.fusion(self.view_rnn(h_rnn), self.view_clip(h_clip))
+        a, b = self._scaled(rnn, "rnn"), self._scaled(clip, "clip")
+        if self.without == "cnn_rnn":
+            a = a.absent()
+        elif self.without == "clip":
+            b = b.absent()
+        found = self.fusion(a, b)
+        features = found.vector if found.per_label is None else found.per_label
+        logits = self.label_head(features) if found.logits is None else found.logits
         return HybridOutput(
-            logits=self.label_head(fused),
-            contrastive_logits=self.contrastive_head(fused, self.text_emb),
-            fused=fused,
-            h_rnn=h_rnn,
-            h_clip=h_clip,
+            logits=logits,
+            contrastive_logits=self.contrastive_head(features, self.text_emb),
+            fused=found.vector,
+            h_rnn=rnn.pooled,
+            h_clip=clip.pooled,
+            per_label=found.per_label,
+            attention=found.attention,
             decoded=decoded,
         )
 
+    def _scaled(self, view: View, name: str) -> View:
+        """In units of the training split."""
+        pooled = getattr(self, f"view_{name}")(view.pooled)
+        if not self.attends or view.tokens is None:
+            return View(pooled)
+        return View(pooled, getattr(self, f"tokens_{name}")(view.tokens), view.mask)
+
     def joint_modules(self) -> nn.ModuleDict:
         """The parts that phase 1 trains: everything after the two views."""
-        names = ("view_rnn", "view_clip", "fusion", "label_head", "contrastive_head")
-        return nn.ModuleDict({name: getattr(self, name) for name in names})
+        names = ("view_rnn", "view_clip", "tokens_rnn", "tokens_clip", "fusion", "label_head",
+                 "contrastive_head")
+        return nn.ModuleDict({n: getattr(self, n) for n in names if hasattr(self, n)})

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from hybridlab.configs import DemoConfig
 from hybridlab.data.scenes import SPLITS
+from hybridlab.fusion import ATTENTIVE
 from hybridlab.training.sources import training_code
 
 
@@ -35,11 +36,12 @@ READS = {
     ),
     "decoder": Reads(("cnn train", "cnn val"), (*_TRAINING, "decoder_epochs", "lr", "dim")),
     "decoded": Reads(("decoder", "cnn {which}")),
+    "steps": Reads(("decoder", "cnn {which}")),
     "cross-fit": Reads(("cnn train",), (*_TRAINING, "decoder_epochs", "lr", "dim", "folds")),
     "fusion": Reads(  # and the decoder's parts, by view: see `parts_read`
         tuple(f"clip {split}" for split in SPLITS),
-        (*_TRAINING, "view", "fusion", "dim", "dropout", "fusion_epochs", "fusion_lr", "alpha",
-         "beta"),
+        (*_TRAINING, "view", "fusion", "tokens", "without", "dim", "dropout", "fusion_epochs",
+         "fusion_lr", "alpha", "beta"),
     ),
     "tuned": Reads(("fusion",), (*_TRAINING, "tune_epochs", "vision_lr", "fusion_lr")),
 }
@@ -51,8 +53,12 @@ def parts_read(part: str, config: DemoConfig) -> list[str]:
     if kind in FEATURES:
         return []
     named = [name.format(which=which) for name in READS[kind].parts]
+    attends = kind == "fusion" and config.fusion in ATTENTIVE
+    if attends and config.tokens == "map":
+        named += [f"cnn {split}" for split in SPLITS]
     if kind == "fusion" and config.view != "none":
-        named += ["decoder", *(f"decoded {split}" for split in SPLITS)]
+        whole = "steps" if attends and config.tokens == "steps" else "decoded"
+        named += ["decoder", *(f"{whole} {split}" for split in SPLITS)]
         if config.view == "evidence" and config.folds > 1:
             named.append("cross-fit")
     return named

@@ -20,20 +20,29 @@ from hybridlab.configs import DemoConfig
 from hybridlab.data.scenes import SPLITS, SceneDataset, label_matrix
 from hybridlab.data.world import WORLD, SceneConfig, with_article
 from hybridlab.decoder.cnn_rnn import LabelDecoder
+from hybridlab.decoder.decoded import Decoded
 from hybridlab.encoders.clip import ClipEncoder, ImageFeatures
 from hybridlab.encoders.cnn import CNNEncoder
 from hybridlab.encoders.zero_shot import global_scores, patch_scores
 from hybridlab.frozen import clip_key, cnn_key, drawn, frozen_clip, frozen_cnn, text_embeddings
-from hybridlab.fusion.views import view_of
+from hybridlab.fusion import ATTENTIVE
+from hybridlab.fusion.view import View
+from hybridlab.fusion.views import cnn_rnn_view
 from hybridlab.model import HybridClassifier
 from hybridlab.part_keys import FEATURES, all_parts, part_key, short_hash
 from hybridlab.part_store import PartStore
-from hybridlab.training.decoding import DecodedSplit, decode_all
+from hybridlab.training.decoding import DecodedSplit, decode_all, decode_steps
 from hybridlab.training.features import Tensors, clip_features, cnn_features
 from hybridlab.training.held import Held, seeded
 from hybridlab.training.loop import Report, silent
 from hybridlab.training.probe import train_linear
-from hybridlab.training.stages import cross_fitted, train_decoder, train_fusion, tune_vision
+from hybridlab.training.stages import (
+    cross_fitted,
+    fused_logits,
+    train_decoder,
+    train_fusion,
+    tune_vision,
+)
 
 Say = Callable[[str], None]
 
@@ -221,25 +230,58 @@ class Workshop:
 
     # --- the hybrid -----------------------------------------------------------------------------
 
-    def views(self, split: str) -> tuple[Tensor, Tensor]:
-        """What enters the fusion: the decoder's view and CLIP's (N, D_clip).
+    def views(self, split: str) -> tuple[View, View]:
+        """What enters the fusion: the CNN-RNN's view and CLIP's; with tokens if the fusion attends.
 
         On the training split, evidence comes from decoders that have not seen the scene.
         """
-        if self.config.view == "none":
-            return torch.zeros(len(self.splits[split]), len(WORLD)), self._embedded(split)
-        h_rnn, probs, _ = self.decoded(split)
-        if split == "train" and self.config.view == "evidence" and self.config.folds > 1:
-            probs = self._cross_fitted()
-        return view_of(self.config.view, h_rnn, probs), self._embedded(split)
+        return self._cnn_rnn_view(split), self._clip_view(split)
 
-    def _cross_fitted(self) -> Tensor:
+    def seen_by(self, clip: ClipEncoder, images: Tensor) -> View:
+        """CLIP's view of images (N, 3, H, W), by a tower of which nothing is kept on disk."""
+        return self._as_view(clip_features(clip, images))
+
+    def _clip_view(self, split: str) -> View:
+        return self._as_view(self.clip_features(split))
+
+    def _as_view(self, seen: Tensors) -> View:
+        attends = self.config.fusion in ATTENTIVE
+        return View(seen["image_emb"], seen["tokens"].float() if attends else None)
+
+    def _cnn_rnn_view(self, split: str) -> View:
+        """By `fusion.views.cnn_rnn_view`, of parts that are made once."""
+        config = self.config
+        tokens = config.tokens if config.fusion in ATTENTIVE else None
+        cnn_tokens = self._tokens(split).float() if tokens == "map" else None
+        if config.view == "none":  # where nobody listens to the decoder, none is trained
+            nothing = torch.zeros(len(self.splits[split]), len(WORLD))
+            parts = nothing[:, None] if tokens == "steps" else cnn_tokens
+            return View(nothing, parts).absent()
+        if tokens == "steps":
+            decoded = self._steps(split)
+        else:
+            h_rnn, probs, _ = self.decoded(split)
+            empty = torch.empty(0)
+            decoded = Decoded(empty, empty, empty, empty, h_rnn, empty, probs)
+        if split == "train" and config.view == "evidence" and config.folds > 1:
+            decoded = replace(decoded, **self._cross_fitted())
+        return cnn_rnn_view(config.view, decoded, cnn_tokens, tokens)
+
+    def _steps(self, split: str) -> Decoded:
+        """Free-running decoding of a split by `decoder`, with everything that each step had."""
+        found = self._made(
+            self.store, f"steps {split}",
+            lambda: vars(decode_steps(self.decoder, self._tokens(split))),
+        )
+        return Decoded(**found)
+
+    def _cross_fitted(self) -> Tensors:
         def compute() -> Tensors:
             tokens, targets = self._tokens("train"), self.targets["train"]
             self.say("cross-fitting: each part of the scenes is decoded by who has not seen it")
-            return {"probs": cross_fitted(tokens, targets, self.config, self.report)}
+            return cross_fitted(tokens, targets, self.config, self.report)
 
-        return self._made(self.store, "cross-fit", compute)["probs"]
+        return self._made(self.store, "cross-fit", compute)
 
     @cached_property
     def fused(self) -> Trained:
@@ -253,7 +295,7 @@ class Workshop:
             train_fusion(
                 model, *views["train"], self.targets["train"], held, self.config, self.report
             )
-            logits = {split: _logits(model, *views[split]) for split in ("val", "test")}
+            logits = {split: fused_logits(model.eval(), *views[split]) for split in ("val", "test")}
             return {**logits, **_prefixed("joint.", model.joint_modules())}
 
         made = self._made(self.store, "fusion", compute)
@@ -270,16 +312,16 @@ class Workshop:
 
         def compute() -> Tensors:
             model.joint_modules().load_state_dict(self.fused.model.joint_modules().state_dict())
-            h_rnn = {split: self.views(split)[0] for split in SPLITS}
+            rnn = {split: self._cnn_rnn_view(split) for split in SPLITS}
             images, targets = self.images("train"), self.targets
             self.say("phase 2: CLIP's vision tower joins, at a lower rate")
-            held = Held((h_rnn["val"], self.images("val")), targets["val"])
+            held = Held((rnn["val"], self.images("val")), targets["val"])
             tune_vision(
-                model, h_rnn["train"], images, targets["train"], held, self.config, self.report
+                model, rnn["train"], images, targets["train"], held, self.config, self.report
             )
             logits = {
-                split: _logits(
-                    model, h_rnn[split], clip_features(clip, self.images(split))["image_emb"]
+                split: fused_logits(
+                    model.eval(), rnn[split], self.seen_by(clip, self.images(split))
                 )
                 for split in ("val", "test")
             }
@@ -344,20 +386,15 @@ class Workshop:
 
     def _new_model(self, clip: ClipEncoder) -> HybridClassifier:
         config = self.config
-        # where nobody listens to the decoder, none is trained
         decoder = self._untrained_decoder() if config.view == "none" else self.decoder
         return seeded(
             config.seed,
             lambda: HybridClassifier(
                 self.cnn, decoder, clip, self.text_emb, dim=config.dim, fusion=config.fusion,
-                dropout=config.dropout, view=config.view,
+                dropout=config.dropout, view=config.view, tokens=config.tokens,
+                without=config.without,
             ),
         )
-
-
-@torch.no_grad()
-def _logits(model: HybridClassifier, h_rnn: Tensor, image_emb: Tensor) -> Tensor:
-    return model.eval().fuse(h_rnn, image_emb).logits
 
 
 def _prefixed(prefix: str, module: nn.Module) -> Tensors:

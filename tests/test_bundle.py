@@ -133,6 +133,43 @@ def test_the_model_comes_back_as_it_was(model, tmp_path):
     assert (loaded.model.dim, loaded.model.dropout, loaded.model.decoder.max_steps) == (16, 0.3, 4)
 
 
+@pytest.mark.parametrize(
+    ("decoder", "fusion"),
+    [
+        ({"cell": "lstm", "layers": 1, "output": "joint", "feed_image": False}, {}),
+        ({"read": "gelu", "look": "mean"}, {"fusion": "cross_attention", "tokens": "map"}),
+        ({}, {"fusion": "label_query", "options": {"queries": "texts", "heads": 2}}),
+        ({}, {"fusion": "compact", "options": {"sketch": 64, "seed": 5}, "without": "clip"}),
+        ({}, {"fusion": "late", "options": {"per_label": True}}),
+    ],
+)
+def test_every_choice_comes_back(cnn, clip, tmp_path, decoder, fusion):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        text_emb = F.normalize(torch.randn(5, clip.dim), dim=-1)
+        written = LabelDecoder(cnn.dim, 5, dim=16, max_steps=4, **decoder)
+        model = HybridClassifier(cnn, written, clip, text_emb, dim=16, **fusion).eval()
+    folder = save_bundle(tmp_path / "b", model, LABELS, THRESHOLDS, info={})
+    before, after = outputs(model), outputs(load_bundle(folder, cnn=cnn).model)
+    torch.testing.assert_close(after.logits, before.logits, rtol=1e-4, atol=1e-4)
+    assert torch.equal(after.decoded.label_seq, before.decoded.label_seq)
+
+
+def test_a_bundle_of_format_1_had_no_choice(copy, cnn, model):
+    """It says nothing of the decoder's parts and of the fusion's options."""
+
+    def older(data):
+        data["format_version"] = 1
+        for part, names in (("decoder", ("cell", "look", "output", "feed_image", "read")),
+                            ("fusion", ("tokens", "without", "options"))):
+            for name in names:
+                del data[part][name]
+
+    edit(copy, older)
+    loaded = load_bundle(copy, cnn=cnn).model
+    torch.testing.assert_close(outputs(loaded).logits, outputs(model).logits, rtol=0, atol=0.05)
+
+
 def test_a_loaded_model_is_ready_to_predict(loaded):
     assert not any(part.training for part in loaded.modules())
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
@@ -262,7 +299,7 @@ def _set(*path, value):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (_set("format_version", value=2), "update hybridlab"),
+        (_set("format_version", value=3), "update hybridlab"),
         (_set("format_version", value="1"), "format_version is '1'"),
         (_set("format_version", value=True), "format_version is True"),
         (_set("format", value="other"), "format is 'other'"),
@@ -289,6 +326,12 @@ def _set(*path, value):
         (_set("cnn", value=[]), "cnn is []"),
         (_set("weights", "precision", value="float8"), "precision"),
         (_set("info", value="text"), "info is 'text'"),
+        (_set("decoder", "cell", value="elman"), "choose one of gru, lstm"),
+        (_set("decoder", "feed_image", value=1), "feed_image is 1, expected bool"),
+        (_set("fusion", "tokens", value="words"), "tokens is 'words'"),
+        (_set("fusion", "options", value=[]), "options is [], expected dict"),
+        (_set("fusion", "options", value={"heads": 2}), "heads"),
+        (_set("fusion", "options", value={"dropout": 2}), "dropout"),
     ],
 )
 def test_a_wrong_value_in_the_manifest_is_named(copy, cnn, change, words):

@@ -20,6 +20,7 @@ from hybridlab.data.sample import Vocabulary
 from hybridlab.decoder.cnn_rnn import LabelDecoder
 from hybridlab.encoders.clip import build_tiny_clip
 from hybridlab.encoders.cnn import build_cnn
+from hybridlab.fusion.view import View
 from hybridlab.model import HybridClassifier
 from hybridlab.predict import (
     Predictor,
@@ -59,7 +60,7 @@ def bundle_folder(tmp_path_factory):
             decoder.score.bias[-1] -= 4  # STOP would always come first
             images = [pixels(seed) for seed in range(8)]
             seen = model(cnn.preprocessing(images), clip.preprocessing(images))
-            model.fit_views(seen.h_rnn, seen.h_clip)
+            model.fit_views(View(seen.h_rnn), View(seen.h_clip))
     folder = tmp_path_factory.mktemp("bundles") / "bundle"
     return save_bundle(folder, model, Vocabulary(NAMES), THRESHOLDS, info={}, half=True)
 

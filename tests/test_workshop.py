@@ -135,7 +135,8 @@ def test_variants_share_and_the_order_of_asking_changes_nothing(shop):
 
 def test_no_decoder_is_a_fusion_of_zeros(shop):
     h_rnn, h_clip = shop.variant(view="none").views("train")
-    assert torch.equal(h_rnn, torch.zeros(24, 80)) and h_clip.shape == (24, 256)
+    assert torch.equal(h_rnn.pooled, torch.zeros(24, 80)) and not h_rnn.parts()[1].any()
+    assert h_clip.pooled.shape == (24, 256) and h_clip.tokens is None
 
 
 def test_the_decoder_is_the_same_whatever_view_of_it_is_fused(shop):
@@ -154,8 +155,8 @@ def test_other_label_texts_give_another_fusion(shop):
 
 def test_the_training_views_are_cross_fitted_and_the_others_are_not(shop):
     plain = shop.variant(folds=1)
-    assert not torch.equal(shop.views("train")[0], plain.views("train")[0])
-    assert torch.equal(shop.views("test")[0], plain.views("test")[0])
+    assert not torch.equal(shop.views("train")[0].pooled, plain.views("train")[0].pooled)
+    assert torch.equal(shop.views("test")[0].pooled, plain.views("test")[0].pooled)
 
 
 def test_no_true_label_reaches_the_views(shop, monkeypatch):
@@ -171,7 +172,7 @@ def test_no_true_label_reaches_the_views(shop, monkeypatch):
         one = Workshop(CONFIG)
         if turn:
             one.targets = {split: rows.flip(0) for split, rows in shop.targets.items()}
-        views.append([one.views(split)[0] for split in ("train", "val", "test")])
+        views.append([one.views(split)[0].pooled for split in ("train", "val", "test")])
         assert torch.equal(one.targets["train"], shop.targets["train"]) != turn
     assert all(torch.equal(a, b) for a, b in zip(*views, strict=True))
 

@@ -74,6 +74,7 @@ class LabelDecoder(nn.Module):
         self.channels, self.n_labels, self.dim = channels, n_labels, dim
         self.layers, self.max_steps = layers, max_steps
         self.cell, self.look, self.output, self.feed_image = cell, look, output, feed_image
+        self.reading = read
         # frozen tokens are few and always the same: without dropout they are learnt by heart
         self.read = nn.Sequential(
             nn.Dropout(dropout), nn.LayerNorm(channels), nn.Linear(channels, dim),

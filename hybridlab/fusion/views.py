@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hybridlab.configs import VIEWS
+from hybridlab.configs import TOKENS, VIEWS
+from hybridlab.decoder.decoded import Decoded
+from hybridlab.fusion.view import View
 
 _SURE = 1e-4  # probabilities nearer to 0 or 1 than this count as this
 
@@ -65,8 +67,8 @@ def view_of(name: str, h_rnn: Tensor, probs: Tensor) -> Tensor:
 
     Args:
         name: "evidence" (the log-odds of probs), "state" (h_rnn itself) or "none" (zeros).
-        h_rnn: (B, D), the decoder's last valid state.
-        probs: (B, L), its probability for each label.
+        h_rnn: (B, D), the decoder's last valid state; or (B, T, D), one for each step.
+        probs: (B, L) or (B, T, L), its probability for each label.
 
     Raises:
         ValueError: unknown name; the message lists the known ones.
@@ -76,3 +78,35 @@ def view_of(name: str, h_rnn: Tensor, probs: Tensor) -> Tensor:
     if name == "state":
         return h_rnn
     return evidence(probs) if name == "evidence" else torch.zeros_like(probs)
+
+
+def cnn_rnn_view(
+    name: str, decoded: Decoded, cnn_tokens: Tensor | None = None, tokens: str | None = None
+) -> View:
+    """The CNN-RNN's view of some images.
+
+    Args:
+        name: of `view_of`.
+        decoded: a free-running decoding.
+        cnn_tokens: (B, P, C), the map that was decoded; for tokens="map".
+        tokens: "steps", what the decoder had after each step, in the units of `name`; "map", the
+            CNN's; None, no tokens.
+
+    Raises:
+        ValueError: an unknown name, or "map" without a map.
+    """
+    pooled = view_of(name, decoded.h_rnn, decoded.probs)
+    if tokens is None:
+        return View(pooled)
+    if tokens not in TOKENS or (tokens == "map" and cnn_tokens is None):
+        raise ValueError(
+            f"tokens is {tokens!r} and the map {'not ' if cnn_tokens is None else ''}given; choose "
+            f"one of {TOKENS} or None, and pass cnn_tokens for the map"
+        )
+    if tokens == "map":
+        parts, mask = cnn_tokens, None
+    else:
+        each = decoded.step_logits.softmax(dim=-1)[..., :-1]  # (B, T, L), without STOP
+        parts, mask = view_of(name, decoded.step_states, each), decoded.mask
+    view = View(pooled, parts, mask)
+    return view.absent() if name == "none" else view

@@ -23,12 +23,12 @@ from hybridlab.ablation.runs import RunResult
 from hybridlab.ablation.study import Study
 from hybridlab.data.world import STYLES
 from hybridlab.evaluation.thresholds import global_threshold, per_label_thresholds
-from hybridlab.fusion.views import view_of
 from hybridlab.part_keys import short_hash
 from hybridlab.studies.parts import STUDY as PARTS
 from hybridlab.studies.small_world import _parameters, _seconds, workshop_of
-from hybridlab.training.decoding import decode_all
-from hybridlab.training.features import cached, clip_features
+from hybridlab.training import stages
+from hybridlab.training.decoding import decode_all, decode_steps
+from hybridlab.training.features import cached
 from hybridlab.training.held import Held
 from hybridlab.training.probe import LinearProbe, train_linear
 from hybridlab.workshop import Workshop
@@ -132,16 +132,15 @@ def fused_logits(shop: Workshop, there: Workshop, *, tuned: bool) -> tuple[Tenso
     test scenes of `there`."""
     trained = shop.tuned if tuned else shop.fused
     if shop.config.view == "none":
-        h_rnn = there.views("test")[0]
+        rnn = there.views("test")[0]
     else:
-        state, probs, _ = decode_all(shop.decoder, there.cnn_features("test")["tokens"])
-        h_rnn = view_of(shop.config.view, state, probs)
+        tokens = there.cnn_features("test")["tokens"]
+        rnn = trained.model.decoder_view(decode_steps(shop.decoder, tokens), tokens.float())
     if tuned and shop.config.tune_epochs:
-        h_clip = clip_features(trained.model.clip, there.images("test"))["image_emb"]
+        clip = there.seen_by(trained.model.clip, there.images("test"))
     else:
-        h_clip = there.clip_features("test")["image_emb"]
-    with torch.no_grad():
-        return trained.val, trained.model.eval().fuse(h_rnn, h_clip).logits
+        clip = there.views("test")[1]
+    return trained.val, stages.fused_logits(trained.model.eval(), rnn, clip)
 
 
 def variant(model: str, style: str) -> str:

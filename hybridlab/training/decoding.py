@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from hybridlab.data.boxes import LabelBoxes
@@ -15,7 +16,7 @@ from hybridlab.decoder.decoded import Decoded
 from hybridlab.decoder.matching import minimal_loss_alignment, predicted_label_alignment
 from hybridlab.decoder.orders import by_size, frequent_first, random_order, rare_first
 from hybridlab.decoder.orders import reading_order as in_reading_order
-from hybridlab.decoder.sequences import to_sequences
+from hybridlab.decoder.sequences import PAD, to_sequences
 from hybridlab.training.held import Held, seeded
 from hybridlab.training.loop import Report, silent, train
 from hybridlab.training.recipes import ALIGNED, DecoderRecipe, truth_share
@@ -116,6 +117,30 @@ def decode_all(decoder: LabelDecoder, tokens: Tensor) -> DecodedSplit:
         probs.append(decoded.probs)
         chosen.append(chosen_labels(decoded, decoder.n_labels))
     return DecodedSplit(torch.cat(states), torch.cat(probs), torch.cat(chosen))
+
+
+@torch.no_grad()
+def decode_steps(decoder: LabelDecoder, tokens: Tensor) -> Decoded:
+    """Free-running decoding of a split's tokens (N, P, C), with everything that each step had.
+
+    T is that of the longest sequence; behind a shorter one steps are 0, and PAD.
+    """
+    found = [decoder.decode(few.float()) for few in tokens.split(CHUNK)]
+    most = max(each.label_seq.shape[1] for each in found)
+
+    def padded(name: str) -> Tensor:
+        fill = PAD if name == "label_seq" else 0
+        whole = []
+        for each in (getattr(one, name) for one in found):
+            lack = most - each.shape[1]
+            whole.append(F.pad(each, (*[0, 0] * (each.dim() - 2), 0, lack), value=fill))
+        return torch.cat(whole)
+
+    steps = ("label_seq", "step_logits", "step_states", "mask", "attention")
+    return Decoded(
+        **{name: padded(name) for name in steps},
+        h_rnn=torch.cat([one.h_rnn for one in found]), probs=torch.cat([o.probs for o in found]),
+    )
 
 
 def chosen_labels(decoded: Decoded, n_labels: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 class Held:
     """What a stage is validated on: its inputs, in the stage's own form, and targets (N, L)."""
 
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[Any, ...]
     targets: Tensor
 
     def score(self, logits: Tensor) -> float:

@@ -10,18 +10,23 @@ fusion and heads on cached views. Phase 2 unfreezes CLIP's vision tower at a low
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from hybridlab.configs import DemoConfig
 from hybridlab.decoder.cnn_rnn import LabelDecoder
+from hybridlab.decoder.decoded import Decoded
 from hybridlab.encoders.base import freeze
+from hybridlab.fusion.view import View, joined
 from hybridlab.losses import hybrid_loss
 from hybridlab.model import HybridClassifier
-from hybridlab.training.decoding import decode_all, fit_decoder
-from hybridlab.training.features import chunks
+from hybridlab.training.decoding import decode_steps, fit_decoder
+from hybridlab.training.features import Tensors, chunks
 from hybridlab.training.held import Held
 from hybridlab.training.loop import Report, silent, train
 from hybridlab.training.recipes import DecoderRecipe
+
+_ROWS = 256  # images that are fused at once where nothing is learnt
 
 
 def train_decoder(
@@ -46,9 +51,9 @@ def train_decoder(
 
 def cross_fitted(
     tokens: Tensor, targets: Tensor, config: DemoConfig, report: Report = silent
-) -> Tensor:
-    """The decoder's probabilities (N, L) on its own training split, each from a decoder that has
-    not seen the scene.
+) -> Tensors:
+    """The decoder's opinions of its own training split, each from a decoder that has not seen the
+    scene: "probs" (N, L), and step by step "step_logits" (N, T, L + 1) and "mask" (N, T).
 
     A decoder is better on the scenes it was fitted on than on any other. A fusion that learns from
     such views trusts them too much (trap 6). So the split is cut into `config.folds`, and each
@@ -65,20 +70,30 @@ def cross_fitted(
             "there are scenes"
         )
     order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(config.seed))
-    probs = torch.empty_like(targets)
+    found: list[Decoded] = []
     for number, unseen in enumerate(order.tensor_split(config.folds), start=1):
         seen = torch.ones(len(tokens), dtype=torch.bool)
         seen[unseen] = False
         name = f"phase 0: decoder without fold {number}"
         decoder = train_decoder(tokens[seen], targets[seen], None, config, report, name)
-        probs[unseen] = decode_all(decoder, tokens[unseen]).probs
-    return probs
+        found.append(decode_steps(decoder, tokens[unseen]))
+    back = order.argsort()
+    most = max(each.mask.shape[1] for each in found)
+    return {
+        "probs": torch.cat([each.probs for each in found])[back],
+        "step_logits": torch.cat([
+            F.pad(each.step_logits, (0, 0, 0, most - each.mask.shape[1])) for each in found
+        ])[back],
+        "mask": torch.cat([F.pad(each.mask, (0, most - each.mask.shape[1])) for each in found])[
+            back
+        ],
+    }
 
 
 def train_fusion(
     model: HybridClassifier,
-    h_rnn: Tensor,
-    h_clip: Tensor,
+    rnn: View,
+    clip: View,
     targets: Tensor,
     held: Held,
     config: DemoConfig,
@@ -86,16 +101,18 @@ def train_fusion(
 ) -> None:
     """Phase 1: CNN-RNN and CLIP frozen; fusion and heads learn from cached views.
 
-    Shape:
-        h_rnn (N, D_rnn), h_clip (N, D_clip), targets (N, L); `held.inputs` are two such views
+    Args:
+        rnn, clip: of the N training images; see `HybridClassifier.decoder_view` and `clip_view`.
+        targets: (N, L).
+        held: its inputs are two such views.
     """
     for part in (model.cnn, model.decoder, model.clip):
         freeze(part)
-    model.fit_views(h_rnn, h_clip)
+    model.fit_views(rnn, clip)
     joint = model.joint_modules().train()
 
     def loss_of(rows: Tensor) -> Tensor:
-        out = model.fuse(h_rnn[rows], h_clip[rows])
+        out = model.fuse(rnn.rows(rows), clip.rows(rows))
         return hybrid_loss(
             out.logits, out.contrastive_logits, targets[rows], config.alpha, config.beta
         )
@@ -109,15 +126,23 @@ def train_fusion(
         batch_size=config.batch_size,
         seed=config.seed,
         weight_decay=0.05,
-        validate=lambda: held.score(model.fuse(held.inputs[0], held.inputs[1]).logits),
+        validate=lambda: held.score(fused_logits(model, *held.inputs)),
         report=report,
     )
     joint.eval()
 
 
+@torch.no_grad()
+def fused_logits(model: HybridClassifier, rnn: View, clip: View) -> Tensor:
+    """Logits (N, L) from two views, in chunks: attention over all tokens of a split at once would
+    take much memory."""
+    rows = torch.arange(len(rnn)).split(_ROWS)
+    return torch.cat([model.fuse(rnn.rows(few), clip.rows(few)).logits for few in rows])
+
+
 def tune_vision(
     model: HybridClassifier,
-    h_rnn: Tensor,
+    rnn: View,
     images: Tensor,
     targets: Tensor,
     held: Held,
@@ -125,12 +150,13 @@ def tune_vision(
     report: Report = silent,
 ) -> None:
     """Phase 2: CLIP's vision tower joins at a lower rate; the CNN-RNN stays frozen, so its cached
-    view h_rnn (N, D_rnn) still holds. BatchNorm keeps its statistics (trap 15). The optimiser
+    view still holds. BatchNorm keeps its statistics (trap 15). The optimiser
     starts anew: with the rates of this phase, phase 1's moments would be stale in one epoch.
 
     Args:
+        rnn: the CNN-RNN's view of the N training images.
         images: (N, 3, H, W) uint8.
-        held: inputs are h_rnn and images of the validation split.
+        held: its inputs are such a view and the images of the validation split.
     """
     if config.tune_epochs == 0:
         return
@@ -141,21 +167,21 @@ def tune_vision(
     joint = model.joint_modules().train()
     preprocess = model.clip.preprocessing
 
-    def embed(images: Tensor) -> Tensor:  # in chunks: the loss sees the whole batch all the same
+    def embed(images: Tensor) -> View:  # in chunks: the loss sees the whole batch all the same
         pixels = (
             preprocess(few).contiguous(memory_format=torch.channels_last) for few in chunks(images)
         )
-        return torch.cat([model.clip.encode_image(each).image_emb for each in pixels])
+        return joined([model.clip_view(model.clip.encode_image(each)) for each in pixels])
 
     def loss_of(rows: Tensor) -> Tensor:
-        out = model.fuse(h_rnn[rows], embed(images[rows]))
+        out = model.fuse(rnn.rows(rows), embed(images[rows]))
         return hybrid_loss(
             out.logits, out.contrastive_logits, targets[rows], config.alpha, config.beta
         )
 
     def score() -> float:
-        h_held, images_held = held.inputs
-        return held.score(model.fuse(h_held, embed(images_held)).logits)
+        rnn_held, images_held = held.inputs
+        return held.score(fused_logits(model, rnn_held, embed(images_held)))
 
     train(
         "phase 2: CLIP's vision tower",

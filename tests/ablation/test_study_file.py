@@ -112,7 +112,7 @@ def test_only_what_the_function_uses_counts_as_its_code():
 
 
 def test_several_threads_may_read_code_at_once():
-    """Garbage collection lets another thread in, and CPython before 3.11.8 miscounts their depth."""
+    """Collecting garbage lets another thread in, and CPython before 3.11.8 miscounts the depth."""
     source = Path(__file__).read_text()
 
     def give_way(phase, info):

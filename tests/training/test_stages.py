@@ -11,15 +11,18 @@ import torch
 from hybridlab.configs import DemoConfig
 from hybridlab.data.scenes import SceneDataset
 from hybridlab.data.world import WORLD, with_article
+from hybridlab.decoder.decoded import Decoded
 from hybridlab.encoders.clip import build_tiny_clip
 from hybridlab.encoders.cnn import build_cnn
+from hybridlab.fusion import ATTENTIVE, FUSIONS
+from hybridlab.fusion.view import View
 from hybridlab.fusion.views import evidence
 from hybridlab.model import HybridClassifier
 from hybridlab.training import features, stages
-from hybridlab.training.decoding import DecodedSplit, chosen_labels, decode_all
+from hybridlab.training.decoding import chosen_labels, decode_all, decode_steps
 from hybridlab.training.features import clip_features, cnn_features, scene_images
 from hybridlab.training.held import Held, seeded
-from hybridlab.training.stages import train_decoder, train_fusion, tune_vision
+from hybridlab.training.stages import fused_logits, train_decoder, train_fusion, tune_vision
 from hybridlab.zeroshot.text_bank import label_embeddings
 
 CONFIG = replace(DemoConfig.quick(), batch_size=8, decoder_epochs=1, fusion_epochs=2, dim=32)
@@ -33,7 +36,7 @@ def world():
     tokens = cnn_features(cnn, images)["tokens"]
     decoder = train_decoder(tokens, targets, Held((tokens,), targets), CONFIG)
     text_emb = label_embeddings(clip, [with_article(name) for name in WORLD])
-    h_clip = clip_features(clip, images)["image_emb"]
+    h_clip = View(clip_features(clip, images)["image_emb"])
     return images, targets, cnn, clip, tokens, decoder, text_emb, h_clip
 
 
@@ -60,13 +63,20 @@ def test_cross_fitting_never_shows_a_decoder_what_it_decodes(world, monkeypatch)
 
     def fake_decode(seen, unseen):
         assert not any((row == other).all() for row in unseen for other in seen)
-        return DecodedSplit(None, unseen.float().mean((1, 2))[:, None].repeat(1, 80), None)
+        mean = unseen.float().mean((1, 2))[:, None]
+        steps = 2 + len(fits)  # folds whose longest sequences differ
+        return Decoded(None, mean[:, None].repeat(1, steps, 81), None,
+                       torch.ones(len(unseen), steps).bool(), None, None, mean.repeat(1, 80))
 
     monkeypatch.setattr(stages, "train_decoder", fake_train)
-    monkeypatch.setattr(stages, "decode_all", fake_decode)
-    probs = stages.cross_fitted(tokens, targets, replace(CONFIG, folds=3))
+    monkeypatch.setattr(stages, "decode_steps", fake_decode)
+    found = stages.cross_fitted(tokens, targets, replace(CONFIG, folds=3))
     assert len(fits) == 3 and sum(len(fit) for fit in fits) == 2 * len(tokens)
-    assert torch.allclose(probs[:, 0], tokens.float().mean((1, 2)))  # each row in its place
+    mean = tokens.float().mean((1, 2))
+    assert torch.allclose(found["probs"][:, 0], mean)  # each row in its place
+    assert torch.allclose(found["step_logits"][:, 0, 0], mean)
+    assert found["step_logits"].shape == (16, 5, 81) and found["mask"].shape == (16, 5)
+    assert not found["step_logits"][~found["mask"]].any()
 
 
 @pytest.mark.parametrize("folds", [1, 17])
@@ -81,7 +91,7 @@ def test_no_true_label_reaches_the_views(world):
     _, targets, _, _, tokens, decoder, _, h_clip = world
     assert list(inspect.signature(decode_all).parameters) == ["decoder", "tokens"]
     state, probs, _ = decode_all(decoder, tokens)
-    h_rnn = evidence(probs)
+    h_rnn = View(evidence(probs))
     model = new_model(world)
     shuffled = targets[torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))]
     train_fusion(model, h_rnn, h_clip, shuffled, Held((h_rnn, h_clip), shuffled), CONFIG)
@@ -93,7 +103,7 @@ def test_phase_1_moves_fusion_and_heads_only(world):
     _, targets, _, _, tokens, decoder, _, h_clip = world
     model = new_model(world)
     before = snapshot(model)
-    h_rnn = evidence(decode_all(decoder, tokens).probs)
+    h_rnn = View(evidence(decode_all(decoder, tokens).probs))
     train_fusion(model, h_rnn, h_clip, targets, Held((h_rnn, h_clip), targets), CONFIG)
     changed = {name.split(".")[0] for name in moved(before, model)}
     assert changed == {"view_rnn", "view_clip", "fusion", "label_head", "contrastive_head"}
@@ -103,7 +113,7 @@ def test_phase_1_moves_fusion_and_heads_only(world):
 
 def test_the_size_of_the_chunks_in_which_phase_2_encodes_changes_nothing(world, monkeypatch):
     images, targets, _, clip, tokens, decoder, _, _ = world
-    h_rnn = evidence(decode_all(decoder, tokens).probs)
+    h_rnn = View(evidence(decode_all(decoder, tokens).probs))
     kept = snapshot(clip)
     tuned = []
     for size in (3, 1000):
@@ -120,7 +130,7 @@ def test_the_size_of_the_chunks_in_which_phase_2_encodes_changes_nothing(world, 
 def test_phase_2_moves_the_vision_tower_too_but_no_batch_statistics(world):
     images, targets, _, clip, tokens, decoder, _, _ = world
     model = new_model(world)
-    h_rnn = evidence(decode_all(decoder, tokens).probs)
+    h_rnn = View(evidence(decode_all(decoder, tokens).probs))
     before = snapshot(model)
     kept = snapshot(clip)
     try:
@@ -141,7 +151,7 @@ def test_phase_2_moves_the_vision_tower_too_but_no_batch_statistics(world):
 
 def test_the_same_seed_gives_the_same_hybrid(world):
     _, targets, _, _, tokens, decoder, _, h_clip = world
-    h_rnn, made = evidence(decode_all(decoder, tokens).probs), []
+    h_rnn, made = View(evidence(decode_all(decoder, tokens).probs)), []
     for _ in range(2):
         model = new_model(world)
         train_fusion(model, h_rnn, h_clip, targets, Held((h_rnn, h_clip), targets), CONFIG)
@@ -154,12 +164,21 @@ def test_one_forward_equals_the_cached_views(world):
     model = new_model(world).eval()
     with torch.no_grad():
         out = model(cnn.preprocessing(images), clip.preprocessing(images))
-        h_rnn = evidence(decoder.decode(cnn(cnn.preprocessing(images)).tokens).probs)
+        h_rnn = View(evidence(decoder.decode(cnn(cnn.preprocessing(images)).tokens).probs))
         from_views = model.fuse(h_rnn, h_clip)
     assert torch.allclose(out.logits, from_views.logits, atol=1e-4)
     assert torch.allclose(out.contrastive_logits, from_views.contrastive_logits, atol=1e-3)
     assert out.decoded is not None and from_views.decoded is None
-    assert out.logits.shape == (16, 80) and torch.equal(out.h_rnn, h_rnn)
+    assert out.logits.shape == (16, 80) and torch.equal(out.h_rnn, h_rnn.pooled)
+
+
+def test_a_split_decoded_in_chunks_is_the_split_decoded_at_once(world, monkeypatch):
+    _, _, _, _, tokens, decoder, _, _ = world
+    whole = decode_steps(decoder, tokens)
+    monkeypatch.setattr("hybridlab.training.decoding.CHUNK", 3)
+    for name, each in vars(decode_steps(decoder, tokens)).items():
+        assert torch.allclose(each.float(), getattr(whole, name).float(), atol=1e-5), name
+    assert torch.allclose(whole.probs, decode_all(decoder, tokens).probs, atol=1e-5)
 
 
 def test_chosen_labels_leave_stop_and_padding_out(world):
@@ -182,8 +201,55 @@ def test_every_view_of_the_decoder_fuses(world, view):
     model = HybridClassifier(cnn, decoder, clip, text_emb, dim=32, view=view).eval()
     with torch.no_grad():
         out = model(cnn.preprocessing(images[:2]), clip.preprocessing(images[:2]))
-        decoded = decoder.decode(tokens[:2].float())
-        again = model.fuse(model.decoder_view(decoded), h_clip[:2])
+        few = tokens[:2].float()
+        again = model.fuse(model.decoder_view(decoder.decode(few), few), h_clip.rows(slice(0, 2)))
     assert torch.allclose(out.logits, again.logits, atol=1e-2)
     with pytest.raises(ValueError, match="unknown view 'feeling'"):
         HybridClassifier(cnn, decoder, clip, text_emb, view="feeling")
+
+
+@pytest.mark.parametrize(
+    ("fusion", "tokens"), [*((name, "steps") for name in FUSIONS), *((n, "map") for n in ATTENTIVE)]
+)
+def test_every_fusion_trains_on_both_views_and_is_the_same_without_the_cache(world, fusion, tokens):
+    images, targets, cnn, clip, cnn_tokens, decoder, text_emb, _ = world
+    model = seeded(0, lambda: HybridClassifier(
+        cnn, decoder, clip, text_emb, dim=32, fusion=fusion, tokens=tokens))
+    with torch.no_grad():
+        seen = clip.encode_image(clip.preprocessing(images))
+        decoded = decoder.decode(cnn_tokens.float())
+    views = model.decoder_view(decoded, cnn_tokens.float()), model.clip_view(seen)
+    train_fusion(model, *views, targets, Held(views, targets), CONFIG)
+    with torch.no_grad():
+        out = model(cnn.preprocessing(images), clip.preprocessing(images))
+    assert torch.allclose(out.logits, fused_logits(model, *views), atol=1e-2)
+    assert out.logits.shape == out.contrastive_logits.shape == (16, 80)
+    assert bool(out.attention) == (fusion in (*ATTENTIVE, "gate"))
+
+
+@pytest.mark.parametrize("fusion", ["concat", "cross_attention", "label_query"])
+def test_a_view_is_left_out_and_the_weights_load_across(world, fusion):
+    images, _, cnn, clip, _, decoder, text_emb, _ = world
+
+    def built(**changes):
+        return seeded(0, lambda: HybridClassifier(
+            cnn, decoder, clip, text_emb, dim=32, fusion=fusion, **changes)).eval()
+
+    whole, other = built(), images.flip(0)
+    with torch.no_grad():
+        for without, seen_by in (("cnn_rnn", 1), ("clip", 0)):
+            model = built(without=without)
+            model.load_state_dict(whole.state_dict())
+            pixels = [cnn.preprocessing(images), clip.preprocessing(images)]
+            alone = model(*pixels).logits
+            assert not torch.allclose(alone, whole(*pixels).logits)
+            swapped = [cnn.preprocessing(other), clip.preprocessing(other)]
+            swapped[seen_by] = pixels[seen_by]  # only the view that was left out is another
+            assert torch.equal(model(*swapped).logits, alone)
+
+
+def test_unknown_choices_of_the_hybrid_are_named(world):
+    _, _, cnn, clip, _, decoder, text_emb, _ = world
+    for wrong in ({"tokens": "words"}, {"without": "cnn"}):
+        with pytest.raises(ValueError, match="choose one of"):
+            HybridClassifier(cnn, decoder, clip, text_emb, **wrong)

@@ -1,0 +1,196 @@
+"""What holds for every fusion, by name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hybridlab.fusion import ATTENTIVE, FUSIONS, build_fusion
+from hybridlab.fusion.cost import cost_of
+from hybridlab.fusion.view import View
+
+A, B, D, L = 12, 20, 16, 5
+A_TOKENS, B_TOKENS = 10, 20
+
+
+def built(name: str, **options):
+    torch.manual_seed(0)
+    return build_fusion(name, A, B, D, a_tokens=A_TOKENS, n_labels=L, **options).eval()
+
+
+def views(batch: int = 3, seed: int = 0) -> tuple[View, View]:
+    draw = torch.Generator().manual_seed(seed)
+    mask = torch.rand(batch, 4, generator=draw) < 0.6
+    mask[:, 0] = True
+    a, a_tokens, b, b_tokens = (
+        torch.randn(batch, *shape, generator=draw)
+        for shape in ((A,), (4, A_TOKENS), (B,), (7, B_TOKENS))
+    )
+    return View(a, a_tokens, mask), View(b, b_tokens)
+
+
+def outputs(fusion, a, b):
+    found = fusion(a, b)
+    return [each for each in (found.vector, found.per_label, found.logits) if each is not None]
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_shapes_and_finite_attention(name):
+    fusion, (a, b) = built(name), views()
+    found = fusion(a, b)
+    assert found.vector.shape == (3, D)
+    assert found.per_label is None or found.per_label.shape == (3, L, D)
+    assert found.logits is None or found.logits.shape == (3, L)
+    assert (found.per_label is not None) == (name == "label_query")
+    assert (found.logits is not None) == (name == "late")
+    assert bool(found.attention) == (name in (*ATTENTIVE, "gate"))
+    assert all(len(each) == 3 and each.dim() == 4 for each in found.attention.values())
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.parametrize("tokens", [True, False])
+def test_any_view_can_be_left_out_and_nothing_is_nan(name, tokens):
+    """Zeros, and no token that counts: values and gradients are finite."""
+    fusion, (a, b) = built(name), views()
+    if not tokens:
+        fusion = build_fusion(name, A, B, D, n_labels=L).eval()
+        a, b = View(a.pooled), View(b.pooled)
+    for one, other in ((a.absent(), b), (a, b.absent()), (a.absent(), b.absent())):
+        found = outputs(fusion, one, other)
+        assert all(each.isfinite().all() for each in found)
+        sum(each.square().sum() for each in found).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in fusion.parameters())
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_a_view_that_was_left_out_tells_nothing(name):
+    """Of an absent view the fused vector is the same whatever the view was."""
+    fusion, (a, b), (other, _) = built(name), views(), views(seed=1)
+    for one, two in zip(outputs(fusion, a.absent(), b), outputs(fusion, other.absent(), b),
+                        strict=True):
+        assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_both_views_get_a_gradient_and_so_do_all_weights(name):
+    fusion, (a, b) = built(name), views()
+    leaves = [each.clone().requires_grad_() for each in (a.pooled, a.tokens, b.pooled, b.tokens)]
+    found = outputs(fusion, View(*leaves[:2], a.mask), View(*leaves[2:]))
+    torch.manual_seed(1)
+    sum((each * torch.randn_like(each)).sum() for each in found).backward()
+    for leaf, is_tokens in zip(leaves, (False, True, False, True), strict=True):
+        heard = name in ATTENTIVE or not is_tokens
+        assert (leaf.grad is not None and bool(leaf.grad.abs().sum() > 0)) == heard
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in fusion.parameters())
+
+
+@pytest.mark.parametrize("name", ATTENTIVE)
+def test_tokens_that_do_not_count_change_nothing_and_get_no_gradient(name):
+    fusion, (a, b) = built(name), views()
+    noise = torch.where(a.mask[..., None], a.tokens, 100 * torch.randn_like(a.tokens))
+    noise.requires_grad_()
+    one, two = outputs(fusion, a, b), outputs(fusion, View(a.pooled, noise, a.mask), b)
+    assert all(torch.allclose(x, y, atol=1e-5) for x, y in zip(one, two, strict=True))
+    sum(each.square().sum() for each in two).backward()
+    assert not noise.grad[~a.mask].any() and noise.grad[a.mask].abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", ATTENTIVE)
+def test_padding_changes_nothing(name):
+    fusion, (a, b) = built(name), views()
+    padded = View(a.pooled, torch.cat([a.tokens, torch.randn(3, 5, A_TOKENS)], 1),
+                  torch.cat([a.mask, torch.zeros(3, 5).bool()], 1))
+    for one, two in zip(outputs(fusion, a, b), outputs(fusion, padded, b), strict=True):
+        assert torch.allclose(one, two, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_images_do_not_see_each_other(name):
+    fusion, (a, b) = built(name), views(5)
+    whole = outputs(fusion, a, b)
+    some = torch.tensor([4, 1])
+    for one, two in zip(whole, outputs(fusion, a.rows(some), b.rows(some)), strict=True):
+        assert torch.allclose(one[some], two, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_no_image_gives_nothing(name):
+    fusion, (a, b) = built(name), views()
+    none = torch.tensor([], dtype=torch.long)
+    assert all(len(each) == 0 for each in outputs(fusion, a.rows(none), b.rows(none)))
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_dropout_rests_in_eval_and_works_in_training(name):
+    fusion, (a, b) = built(name), views()
+    assert torch.equal(fusion(a, b).vector, fusion(a, b).vector)
+    fusion.train()
+    assert not torch.equal(fusion(a, b).vector, fusion(a, b).vector)
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_weights_load_into_another_of_the_same_name(name):
+    fusion, (a, b) = built(name), views()
+    torch.manual_seed(7)
+    other = build_fusion(name, A, B, D, a_tokens=A_TOKENS, n_labels=L).eval()
+    other.load_state_dict(fusion.state_dict())
+    assert torch.equal(fusion(a, b).vector, other(a, b).vector)
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_it_can_be_built_without_memory(name):
+    """As bundles are: shapes first, weights later."""
+    with torch.device("meta"):
+        shapes = build_fusion(name, A, B, D, a_tokens=A_TOKENS, n_labels=L)
+    weights = built(name).state_dict()
+    assert {k: v.shape for k, v in shapes.state_dict().items()} == {
+        k: v.shape for k, v in weights.items()}
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_what_it_costs_is_counted_on_the_module_itself(name):
+    fusion, (a, b) = built(name), views()
+    fusion.train()
+    cost = cost_of(fusion, a, b)
+    assert fusion.training  # as it was
+    assert cost.parameters == sum(p.numel() for p in fusion.parameters())
+    assert cost.flop > 0 and cost_of(fusion, *views(1)).flop == cost.flop
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_views_that_do_not_fit_are_named(name):
+    a, b = views()
+    for one, other in ((b, a), (a, b.rows(torch.tensor([0, 1])))):
+        with pytest.raises(ValueError, match=rf"must be \(B, {A}\) and \(B, {B}\)"):
+            built(name)(one, other)
+
+
+@pytest.mark.parametrize("name", ATTENTIVE)
+def test_tokens_of_another_width_are_named(name):
+    a, b = views()
+    with pytest.raises(ValueError, match=r"tokens of view a are 11 wide, expected 10"):
+        built(name)(View(a.pooled, torch.zeros(3, 4, 11)), b)
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(ValueError, match="known ones: concat, gate") as caught:
+        build_fusion("glue", A, B, D)
+    assert all(name in str(caught.value) for name in FUSIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "kind", "words"),
+    [
+        ("concat", {"heads": 2}, TypeError, "heads"),
+        ("late", {"n_labels": None}, TypeError, "give n_labels="),
+        ("label_query", {"n_labels": None}, TypeError, "give n_labels="),
+        ("cross_attention", {"heads": 3}, ValueError, "no multiple of heads 3"),
+        ("factorised", {"rank": 0}, ValueError, "rank is 0"),
+        ("compact", {"sketch": 0}, ValueError, "sketch is 0"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(name, options, kind, words):
+    with pytest.raises(kind, match=words):
+        build_fusion(name, A, B, D, **{"n_labels": L, **options})
+    with pytest.raises(ValueError, match="dim is 0"):
+        build_fusion(name, A, B, 0)
