@@ -22,7 +22,7 @@ from torch import Tensor
 from hybridlab.ablation.runs import RunResult
 from hybridlab.ablation.study import Study
 from hybridlab.evaluation.thresholds import global_threshold
-from hybridlab.studies.decoding import METRICS, _heads, _Scenes
+from hybridlab.studies.decoding import BEST_ORDER, METRICS, _heads, _Scenes
 from hybridlab.studies.decoding import RECIPE as DECODING
 from hybridlab.training.decoding import decode_all, fit_decoder
 from hybridlab.training.features import Tensors, cached
@@ -32,7 +32,7 @@ from hybridlab.training.independent_heads import fit_heads, head_probs
 METHODS = ("heads", "stacked", "decoder")
 RECIPE: dict[str, Any] = {
     **DECODING, "method": "decoder", "look": "mean", "layers": 1, "read": "linear",
-    "epochs": 30, "folds": 2,
+    "epochs": 30, "folds": 2, **BEST_ORDER,
 }
 
 
