@@ -71,6 +71,7 @@ class FusionPart:
     view: str
     tokens: str = "steps"
     without: str = ""
+    text_bias: bool = False
     options: dict = field(default_factory=dict)
 
 

@@ -74,6 +74,7 @@ def skeleton(manifest: Manifest, cnn: CNNEncoder) -> HybridClassifier:
             view=fusion.view,
             tokens=fusion.tokens,
             without=fusion.without,
+            text_bias=fusion.text_bias,
             options=fusion.options,
         )
 

@@ -9,6 +9,8 @@ from hybridlab.data.labels import label_names
 
 VIEWS = ("evidence", "state", "none")  # what a decoder can bring to a fusion: see fusion.views
 TOKENS = ("steps", "map")  # what a fusion that attends reads of the CNN-RNN
+CLASSIFICATION = ("bce", "asl")
+ALIGNMENT = ("infonce", "supcon", "softmax", "sigmoid")
 WITHOUT = ("", "cnn_rnn", "clip")  # which view is left out
 
 
@@ -115,6 +117,9 @@ class DemoConfig:
         vision_lr: peak learning rate of CLIP's vision tower in phase 2.
         alpha: weight of the binary cross-entropy.
         beta: weight of the contrastive loss.
+        classification: "bce", or "asl" in its place.
+        alignment: how the several texts of an image enter the contrastive loss, by name: see
+            `hybridlab.alignment`.
         dim: D of the decoder and of the fused vector.
         resamples: bootstrap resamples of the test scenes.
     """
@@ -142,6 +147,8 @@ class DemoConfig:
     vision_lr: float = 1e-4
     alpha: float = 1.0
     beta: float = 0.1
+    classification: str = "bce"
+    alignment: str = "infonce"
     dim: int = 256
     resamples: int = 1000
 
@@ -156,7 +163,8 @@ class DemoConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 0 or more")
         if self.view not in VIEWS:
             raise ValueError(f"view is {self.view!r}; choose one of {', '.join(VIEWS)}")
-        for name, known in (("tokens", TOKENS), ("without", WITHOUT)):
+        for name, known in (("tokens", TOKENS), ("without", WITHOUT),
+                            ("classification", CLASSIFICATION), ("alignment", ALIGNMENT)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {known}")
         if not 0 <= self.dropout < 1:

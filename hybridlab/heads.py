@@ -60,20 +60,22 @@ class ContrastiveHead(nn.Module):
     Args:
         dim: D of the fused vector.
         text_dim: width of the text embeddings.
+        bias: learn one beside the scale, as the sigmoid form of the loss needs (trap 10).
 
     Shape:
         fused (B, D), or a vector for each label (B, L, D); text_emb (L, text_dim) unit length
         -> logits (B, L)
     """
 
-    def __init__(self, dim: int, text_dim: int):
+    def __init__(self, dim: int, text_dim: int, bias: bool = False):
         super().__init__()
         self.project = nn.Linear(dim, text_dim)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.bias = nn.Parameter(torch.tensor(_RARE)) if bias else None
 
     def forward(self, fused: Tensor, text_emb: Tensor) -> Tensor:
-        scale = self.log_scale.exp().clamp(max=100.0)
         aligned = F.normalize(self.project(fused), dim=-1)
-        if aligned.dim() == 3:  # each label's vector against its own text
-            return scale * (aligned * text_emb).sum(dim=-1)
-        return scale * aligned @ text_emb.T
+        each = aligned.dim() == 3  # each label's vector against its own text
+        cosines = (aligned * text_emb).sum(dim=-1) if each else aligned @ text_emb.T
+        logits = self.log_scale.exp().clamp(max=100.0) * cosines
+        return logits if self.bias is None else logits + self.bias

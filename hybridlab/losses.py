@@ -207,33 +207,3 @@ def _check_weights(name: str, weights: Tensor, logits: Tensor) -> None:
 def _annotated_mean(each: Tensor, targets: Tensor) -> Tensor:
     known = targets >= 0
     return (each * known).sum() / known.sum().clamp(min=1)
-
-
-def hybrid_loss(
-    logits: Tensor,
-    contrastive_logits: Tensor,
-    targets: Tensor,
-    alpha: float = 1.0,
-    beta: float = 0.1,
-) -> Tensor:
-    """alpha * BCE + beta * contrastive (seed 000, section 4).
-
-    BCE is the mean over annotated entries (`masked_bce`). The contrastive part is the
-    multi-positive softmax over the L label texts, mean over the images that have a positive. Labels
-    that are not annotated are left out of both.
-
-    Args:
-        logits: (B, L) of the label head.
-        contrastive_logits: (B, L), scaled similarities of the fused vector and the label texts.
-        targets: (B, L) in {0, 1} or -1.
-
-    Raises:
-        ValueError: alpha or beta is negative, or shapes differ.
-    """
-    if alpha < 0 or beta < 0:
-        raise ValueError(f"alpha is {alpha} and beta {beta}; weights of a loss are 0 or more")
-    loss = alpha * masked_bce(logits, targets)
-    if beta > 0:
-        contrastive = multi_positive_contrastive(contrastive_logits, targets > 0, targets >= 0)
-        loss = loss + beta * contrastive
-    return loss

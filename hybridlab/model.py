@@ -63,6 +63,7 @@ class HybridClassifier(nn.Module):
             one after each label), or the "map" of the CNN that it looks at.
         without: "cnn_rnn" or "clip" leaves that view out: zeros, and no token that counts. Every
             weight stays where it is, so `state_dict` loads with and without.
+        text_bias: a bias on the similarities with the texts; see `heads.ContrastiveHead`.
         options: of the fusion alone; see its class.
 
     Raises:
@@ -83,6 +84,7 @@ class HybridClassifier(nn.Module):
         view: str = "evidence",
         tokens: str = "steps",
         without: str = "",
+        text_bias: bool = False,
         options: Mapping[str, Any] | None = None,
     ):
         super().__init__()
@@ -102,7 +104,8 @@ class HybridClassifier(nn.Module):
         self.cnn, self.decoder, self.clip = cnn, decoder, clip
         # a bundle names them
         self.dim, self.fusion_name, self.dropout, self.view = dim, fusion, dropout, view
-        self.tokens, self.without, self.options = tokens, without, dict(options or {})
+        self.tokens, self.without, self.text_bias = tokens, without, text_bias
+        self.options = dict(options or {})
         rnn_dim = decoder.dim if view == "state" else n_labels
         token_dim = decoder.channels if tokens == "map" else rnn_dim
         # each view in its own units: a unit vector beside log-odds would drown
@@ -115,7 +118,7 @@ class HybridClassifier(nn.Module):
             texts=text_emb, **self.options,
         )
         self.label_head = label_head(fusion, dim, n_labels)
-        self.contrastive_head = ContrastiveHead(dim, text_dim)
+        self.contrastive_head = ContrastiveHead(dim, text_dim, text_bias)
         self.register_buffer("text_emb", text_emb)
 
     def forward(self, cnn_pixels: Tensor, clip_pixels: Tensor) -> HybridOutput:

@@ -392,7 +392,7 @@ class Workshop:
             lambda: HybridClassifier(
                 self.cnn, decoder, clip, self.text_emb, dim=config.dim, fusion=config.fusion,
                 dropout=config.dropout, view=config.view, tokens=config.tokens,
-                without=config.without,
+                without=config.without, text_bias=config.alignment == "sigmoid",
             ),
         )
 

@@ -140,7 +140,7 @@ def test_the_model_comes_back_as_it_was(model, tmp_path):
         ({"read": "gelu", "look": "mean"}, {"fusion": "cross_attention", "tokens": "map"}),
         ({}, {"fusion": "label_query", "options": {"queries": "texts", "heads": 2}}),
         ({}, {"fusion": "compact", "options": {"sketch": 64, "seed": 5}, "without": "clip"}),
-        ({}, {"fusion": "late", "options": {"per_label": True}}),
+        ({}, {"fusion": "late", "options": {"per_label": True}, "text_bias": True}),
     ],
 )
 def test_every_choice_comes_back(cnn, clip, tmp_path, decoder, fusion):
@@ -151,7 +151,10 @@ def test_every_choice_comes_back(cnn, clip, tmp_path, decoder, fusion):
         model = HybridClassifier(cnn, written, clip, text_emb, dim=16, **fusion).eval()
     folder = save_bundle(tmp_path / "b", model, LABELS, THRESHOLDS, info={})
     before, after = outputs(model), outputs(load_bundle(folder, cnn=cnn).model)
-    torch.testing.assert_close(after.logits, before.logits, rtol=1e-4, atol=1e-4)
+    for name in ("logits", "contrastive_logits"):
+        torch.testing.assert_close(
+            getattr(after, name), getattr(before, name), rtol=1e-4, atol=1e-4
+        )
     assert torch.equal(after.decoded.label_seq, before.decoded.label_seq)
 
 
@@ -161,7 +164,7 @@ def test_a_bundle_of_format_1_had_no_choice(copy, cnn, model):
     def older(data):
         data["format_version"] = 1
         for part, names in (("decoder", ("cell", "look", "output", "feed_image", "read")),
-                            ("fusion", ("tokens", "without", "options"))):
+                            ("fusion", ("tokens", "without", "text_bias", "options"))):
             for name in names:
                 del data[part][name]
 

@@ -13,7 +13,6 @@ from torchvision.ops import sigmoid_focal_loss
 from hybridlab.losses import (
     asymmetric_loss,
     focal_loss,
-    hybrid_loss,
     masked_bce,
     multi_positive_contrastive,
     positive_weights,
@@ -66,19 +65,6 @@ def test_no_positive_or_no_negative_gives_zero_and_finite_gradients(positives):
     assert loss == 0 and torch.isfinite(logits.grad).all()
 
 
-def test_a_label_that_is_not_known_changes_nothing():
-    """Neither as a positive nor as a negative, in either part of the loss."""
-    generator = torch.Generator().manual_seed(5)
-    logits, similar = torch.randn(4, 3, generator=generator), torch.randn(4, 3, generator=generator)
-    targets = torch.tensor([[1, 0, -1], [0, 1, -1], [1, 0, -1], [0, 0, -1.0]])
-    loss = hybrid_loss(logits, similar, targets, beta=1.0)
-    logits[:, 2] += 9
-    similar[:, 2] -= 9
-    assert torch.allclose(hybrid_loss(logits, similar, targets, beta=1.0), loss)
-    without = hybrid_loss(logits[:, :2], similar[:, :2], targets[:, :2], beta=1.0)
-    assert torch.allclose(without, loss)
-
-
 def test_large_logits_stay_finite():
     logits = torch.tensor([[1e4, -1e4], [-1e4, 1e4]], requires_grad=True)
     loss = multi_positive_contrastive(logits, torch.eye(2).bool())
@@ -99,19 +85,6 @@ def test_masked_bce_is_a_mean_over_annotated_entries():
     assert masked_bce(torch.zeros(0, 3), torch.zeros(0, 3)) == 0
 
 
-def test_hybrid_loss_adds_its_parts_by_their_weights():
-    generator = torch.Generator().manual_seed(4)
-    logits, similar = torch.randn(4, 3, generator=generator), torch.randn(4, 3, generator=generator)
-    targets = torch.tensor([[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 0, -1.0]])
-    bce = masked_bce(logits, targets)
-    contrastive = multi_positive_contrastive(similar, targets > 0, targets >= 0)
-    assert torch.allclose(hybrid_loss(logits, similar, targets), bce + 0.1 * contrastive)
-    assert torch.allclose(
-        hybrid_loss(logits, similar, targets, alpha=0.5, beta=2), 0.5 * bce + 2 * contrastive
-    )
-    assert torch.equal(hybrid_loss(logits, similar * float("nan"), targets, beta=0), bce)
-
-
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"\(2, 3\).*\(2, 4\)"):
         multi_positive_contrastive(torch.zeros(2, 3), torch.zeros(2, 4).bool())
@@ -119,8 +92,6 @@ def test_bad_input_is_named():
         multi_positive_contrastive(torch.zeros(2, 3), torch.zeros(2, 3))
     with pytest.raises(ValueError, match=r"\(2, 3\).*\(3, 2\)"):
         masked_bce(torch.zeros(2, 3), torch.zeros(3, 2))
-    with pytest.raises(ValueError, match="alpha is -1"):
-        hybrid_loss(torch.zeros(1, 1), torch.zeros(1, 1), torch.zeros(1, 1), alpha=-1)
 
 
 def pair(seed, positives=0.3, dtype=torch.float64):

@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent
 # encoding have marks of their own: the version of the drawing code, and hashes of weights and
 # preprocessing.
 TRAINED_BY = (
-    "decoder", "fusion", "training", "heads.py", "losses.py", "model.py", "frozen.py",
-    "part_keys.py", "part_store.py", "workshop.py",
+    "decoder", "fusion", "training", "heads.py", "losses.py", "alignment.py", "total_loss.py",
+    "model.py", "frozen.py", "part_keys.py", "part_store.py", "workshop.py",
     "evaluation/average_precision.py", "evaluation/inputs.py",
 )
 

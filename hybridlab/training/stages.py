@@ -18,8 +18,8 @@ from hybridlab.decoder.cnn_rnn import LabelDecoder
 from hybridlab.decoder.decoded import Decoded
 from hybridlab.encoders.base import freeze
 from hybridlab.fusion.view import View, joined
-from hybridlab.losses import hybrid_loss
 from hybridlab.model import HybridClassifier
+from hybridlab.total_loss import hybrid_loss
 from hybridlab.training.decoding import decode_steps, fit_decoder
 from hybridlab.training.features import Tensors, chunks
 from hybridlab.training.held import Held
@@ -114,7 +114,8 @@ def train_fusion(
     def loss_of(rows: Tensor) -> Tensor:
         out = model.fuse(rnn.rows(rows), clip.rows(rows))
         return hybrid_loss(
-            out.logits, out.contrastive_logits, targets[rows], config.alpha, config.beta
+            out.logits, out.contrastive_logits, targets[rows], config.alpha, config.beta,
+            classification=config.classification, alignment=config.alignment,
         )
 
     train(
@@ -176,7 +177,8 @@ def tune_vision(
     def loss_of(rows: Tensor) -> Tensor:
         out = model.fuse(rnn.rows(rows), embed(images[rows]))
         return hybrid_loss(
-            out.logits, out.contrastive_logits, targets[rows], config.alpha, config.beta
+            out.logits, out.contrastive_logits, targets[rows], config.alpha, config.beta,
+            classification=config.classification, alignment=config.alignment,
         )
 
     def score() -> float:
