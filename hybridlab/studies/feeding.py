@@ -19,7 +19,7 @@ STUDY = Study(
         "free running": {"feeding": "free"},
     },
     reference="teacher forcing",
-    seeds=range(3),
+    seeds=range(5),
     metrics=METRICS,
     hypotheses={
         "scheduled sampling": "Better in OF1 and exact match: it has met its own mistakes.",

@@ -27,7 +27,7 @@ STUDY = Study(
         "frequent first, free-running": {"feeding": "free"},
     },
     reference="frequent first",
-    seeds=range(3),
+    seeds=range(5),
     metrics=METRICS,
     hypotheses={
         "rare first": "Recall of rare labels rises, that of frequent ones falls; mAP stays.",
