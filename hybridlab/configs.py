@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from hybridlab.data.labels import label_names
+from hybridlab.fusion import FUSIONS
 
 VIEWS = ("evidence", "state", "none")  # what a decoder can bring to a fusion: see fusion.views
+ORDERS = ("frequent", "rare", "random", "size", "reading", "pla", "mla")
+_BY_BOX = ("size", "reading")
+READS = ("linear", "gelu")  # how the decoder's tokens become values
 TOKENS = ("steps", "map")  # what a fusion that attends reads of the CNN-RNN
 CLASSIFICATION = ("bce", "asl")
 ALIGNMENT = ("infonce", "supcon", "softmax", "sigmoid")
@@ -103,7 +107,10 @@ class DemoConfig:
         folds: decoders that are fitted, each without its share of the scenes, so that the fusion
             learns from opinions on scenes that their decoder has not seen; 1 does not cross-fit.
         view: what the decoder brings to the fusion: "evidence", "state" or "none".
+        order, read: of the decoder's training and of the decoder; see `training.recipes`. It is
+            taught with true labels, but in the orders that are found in training, "pla" and "mla".
         fusion: how the views are joined.
+        fusion_options: of that fusion alone; see its class.
         tokens: what a fusion that attends reads of the CNN-RNN: its "steps", or the CNN's "map".
         without: "cnn_rnn" or "clip" leaves that view out of the fusion; "" none.
         decoder_epochs: phase 0, the decoder on frozen CNN features.
@@ -133,7 +140,10 @@ class DemoConfig:
     cnn_stage: str = "stage5"
     folds: int = 2
     view: str = "evidence"
+    order: str = "frequent"
+    read: str = "linear"
     fusion: str = "concat"
+    fusion_options: dict[str, object] = field(default_factory=dict)
     tokens: str = "steps"
     without: str = ""
     decoder_epochs: int = 8
@@ -163,8 +173,12 @@ class DemoConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 0 or more")
         if self.view not in VIEWS:
             raise ValueError(f"view is {self.view!r}; choose one of {', '.join(VIEWS)}")
-        for name, known in (("tokens", TOKENS), ("without", WITHOUT),
-                            ("classification", CLASSIFICATION), ("alignment", ALIGNMENT)):
+        if self.fusion not in FUSIONS:
+            raise ValueError(f"unknown fusion {self.fusion!r}; known ones: {', '.join(FUSIONS)}")
+        orders = tuple(name for name in ORDERS if name not in _BY_BOX)
+        for name, known in (("order", orders), ("read", READS), ("tokens", TOKENS),
+                            ("without", WITHOUT), ("classification", CLASSIFICATION),
+                            ("alignment", ALIGNMENT)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {known}")
         if not 0 <= self.dropout < 1:

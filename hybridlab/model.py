@@ -146,7 +146,8 @@ class HybridClassifier(nn.Module):
         if self.attends:
             for scale, view in ((self.tokens_rnn, rnn), (self.tokens_clip, clip)):
                 tokens, mask = view.parts()
-                scale.fit(tokens[mask].float())
+                if mask.any():  # of a view that was left out there is nothing to measure
+                    scale.fit(tokens[mask].float())
 
     def fuse(self, rnn: View, clip: View, decoded: Decoded | None = None) -> HybridOutput:
         """From the two views on; used with cached views while the encoders are frozen."""

@@ -28,20 +28,21 @@ class Reads:
 
 
 _TRAINING = ("seed", "batch_size")
+_DECODER = ("decoder_epochs", "lr", "dim", "order", "read")
 FEATURES = ("cnn", "clip")
 READS = {
     "linear": Reads(
         tuple(f"{{which}} {split}" for split in SPLITS),
         (*_TRAINING, "linear_epochs", "linear_rates"),
     ),
-    "decoder": Reads(("cnn train", "cnn val"), (*_TRAINING, "decoder_epochs", "lr", "dim")),
+    "decoder": Reads(("cnn train", "cnn val"), (*_TRAINING, *_DECODER)),
     "decoded": Reads(("decoder", "cnn {which}")),
     "steps": Reads(("decoder", "cnn {which}")),
-    "cross-fit": Reads(("cnn train",), (*_TRAINING, "decoder_epochs", "lr", "dim", "folds")),
+    "cross-fit": Reads(("cnn train",), (*_TRAINING, *_DECODER, "folds")),
     "fusion": Reads(  # and the decoder's parts, by view: see `parts_read`
         tuple(f"clip {split}" for split in SPLITS),
-        (*_TRAINING, "view", "fusion", "tokens", "without", "dim", "dropout", "fusion_epochs",
-         "fusion_lr", "alpha", "beta", "classification", "alignment"),
+        (*_TRAINING, "view", "fusion", "fusion_options", "tokens", "without", "dim",
+         "dropout", "fusion_epochs", "fusion_lr", "alpha", "beta", "classification", "alignment"),
     ),
     "tuned": Reads(("fusion",), (*_TRAINING, "tune_epochs", "vision_lr", "fusion_lr")),
 }

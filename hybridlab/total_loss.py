@@ -133,7 +133,7 @@ class UncertaintyWeights(nn.Module):
 
     def weights(self) -> dict[str, float]:
         """What each term is multiplied by now."""
-        return {name: float((-s).exp()) for name, s in self.log_variance.items()}
+        return {name: float((-s.detach()).exp()) for name, s in self.log_variance.items()}
 
     def forward(self, terms: Mapping[str, Tensor]) -> Tensor:
         if set(terms) != set(self.log_variance):

@@ -217,7 +217,9 @@ class Workshop:
         config = self.config
         return seeded(
             config.seed,
-            lambda: LabelDecoder(self.cnn.channels, len(WORLD), dim=config.dim, dropout=0.3),
+            lambda: LabelDecoder(
+                self.cnn.channels, len(WORLD), dim=config.dim, dropout=0.3, read=config.read
+            ),
         )
 
     def decoded(self, split: str) -> DecodedSplit:
@@ -393,6 +395,7 @@ class Workshop:
                 self.cnn, decoder, clip, self.text_emb, dim=config.dim, fusion=config.fusion,
                 dropout=config.dropout, view=config.view, tokens=config.tokens,
                 without=config.without, text_bias=config.alignment == "sigmoid",
+                options=config.fusion_options,
             ),
         )
 

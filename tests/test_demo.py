@@ -166,6 +166,8 @@ def replace_rows(built: Built, rows: dict[str, Scored]) -> Built:
     [
         ("train", 0), ("cnn_size", 31), ("lr", -1.0), ("beta", float("nan")),
         ("tune_epochs", -1), ("seed", -3), ("view", "feeling"), ("dropout", 1.0),
+        ("order", "size"), ("read", "relu"), ("fusion", "glue"), ("tokens", "words"),
+        ("without", "cnn"), ("classification", "hinge"), ("alignment", "triplet"),
         ("linear_rates", ()), ("linear_rates", (1e-3, -1.0)), ("folds", 0),
     ],
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hybridlab import configs
 from hybridlab.alignment import ALIGNMENTS
 from hybridlab.configs import ALIGNMENT
 from hybridlab.configs import CLASSIFICATION as NAMES
+from hybridlab.decoder import cnn_rnn
 from hybridlab.losses import asymmetric_loss, masked_bce, multi_positive_contrastive
 from hybridlab.total_loss import (
     CLASSIFICATION,
@@ -20,6 +22,7 @@ from hybridlab.total_loss import (
 
 def test_names_are_those_of_the_configuration():
     assert tuple(CLASSIFICATION) == NAMES and tuple(ALIGNMENTS) == ALIGNMENT
+    assert cnn_rnn.READS == configs.READS
 
 
 def test_hybrid_loss_adds_its_parts_by_their_weights():

@@ -35,6 +35,11 @@ def changed(shop: Workshop, **changes: object) -> set[str]:
     [
         ({"alpha": 2.0}, {"fusion", "tuned"}),
         ({"view": "state"}, {"fusion", "tuned"}),
+        ({"without": "clip"}, {"fusion", "tuned"}),
+        ({"fusion": "label_query", "tokens": "map"}, {"fusion", "tuned"}),
+        ({"fusion_options": {"rank": 2}}, {"fusion", "tuned"}),
+        ({"alignment": "supcon"}, {"fusion", "tuned"}),
+        ({"order": "pla"}, {"decoder", "decoded test", "cross-fit", "fusion", "tuned"}),
         ({"tune_epochs": 3}, {"tuned"}),
         ({"vision_lr": 1e-5}, {"tuned"}),
         ({"folds": 3}, {"cross-fit", "fusion", "tuned"}),
@@ -192,3 +197,22 @@ def test_encoders_are_built_once_in_a_process_and_nobody_meets_anothers_changes(
     assert torch.equal(second.clip_features("test")["image_emb"], before[0])
     assert second.key("clip test") == before[1]
     assert second.cnn_features("test")["tokens"].abs().sum() > 0
+
+
+@pytest.mark.parametrize("tokens", ["steps", "map"])
+@pytest.mark.parametrize("view", ["evidence", "state", "none"])
+def test_a_fusion_that_attends_gets_tokens_and_the_whole_is_as_without(shop, tokens, view):
+    one = shop.variant(fusion="label_query", tokens=tokens, view=view)
+    for split in ("train", "test"):
+        rnn, clip = one.views(split)
+        plain = shop.variant(view=view).views(split)[0]
+        assert torch.allclose(rnn.pooled, plain.pooled, atol=1e-5)
+        width = 80 if view != "state" else 16
+        assert rnn.widths == (width, shop.cnn.channels if tokens == "map" else width)
+        assert clip.tokens is not None and len(clip.tokens) == len(rnn) == len(rnn.tokens)
+        if tokens == "steps" and view != "none":
+            assert rnn.mask[:, 0].all() and not rnn.tokens[~rnn.mask].isnan().any()
+    assert one.fused.test.shape == (12, 80) and one.tuned.test.isfinite().all()
+    needs = all_parts("fusion", one.config)
+    assert ("steps test" in needs) == (tokens == "steps" and view != "none")
+    assert ("cnn test" in needs) == (tokens == "map" or view != "none")

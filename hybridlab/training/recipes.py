@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-ORDERS = ("frequent", "rare", "random", "size", "reading", "pla", "mla")
+from hybridlab.configs import ORDERS
+
 ALIGNED = ("pla", "mla")  # found in training; they are free-running by their definition (trap 4)
 FEEDING = ("teacher", "scheduled", "free")
 

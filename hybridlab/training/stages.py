@@ -24,7 +24,7 @@ from hybridlab.training.decoding import decode_steps, fit_decoder
 from hybridlab.training.features import Tensors, chunks
 from hybridlab.training.held import Held
 from hybridlab.training.loop import Report, silent, train
-from hybridlab.training.recipes import DecoderRecipe
+from hybridlab.training.recipes import ALIGNED, DecoderRecipe
 
 _ROWS = 256  # images that are fused at once where nothing is learnt
 
@@ -37,14 +37,15 @@ def train_decoder(
     report: Report = silent,
     name: str = "phase 0: decoder",
 ) -> LabelDecoder:
-    """Phase 0: the label decoder on frozen tokens (N, P, C), frequent labels first.
+    """Phase 0: the label decoder on frozen tokens (N, P, C).
 
     `held.inputs` are tokens; the score is that of its free-running probabilities. Without `held`
     the last epoch is kept.
     """
     recipe = DecoderRecipe(
         dim=config.dim, dropout=0.3, max_steps=9, epochs=config.decoder_epochs,
-        batch_size=config.batch_size, lr=config.lr,
+        batch_size=config.batch_size, lr=config.lr, order=config.order, read=config.read,
+        feeding="free" if config.order in ALIGNED else "teacher",
     )
     return fit_decoder(tokens, targets, held, recipe, config.seed, report=report, name=name)
 
