@@ -205,13 +205,19 @@ def _frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 
 def _gradients(value: Any, given: list[Any]) -> list[Any] | None:
-    """Of sum(value) for each argument: None for one that asks for none, or is not reached."""
+    """Of sum(value) for each argument: None for one that asks for none, or is not reached.
+
+    Of several tensors, of all their sums together.
+    """
     import torch
 
-    if not isinstance(value, torch.Tensor) or not value.requires_grad:
+    values = value if isinstance(value, (tuple, list)) else [value]
+    learnt = [v for v in values if isinstance(v, torch.Tensor) and v.requires_grad]
+    if not learnt:
         return None
+    total = torch.stack([each.sum() for each in learnt]).sum()
     leaves = [each for each in given if isinstance(each, torch.Tensor) and each.requires_grad]
-    found = iter(torch.autograd.grad(value.sum(), leaves, allow_unused=True))
+    found = iter(torch.autograd.grad(total, leaves, allow_unused=True))
     return [
         next(found) if isinstance(each, torch.Tensor) and each.requires_grad else None
         for each in given

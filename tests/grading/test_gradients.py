@@ -35,7 +35,14 @@ def test_a_gradient_that_flows() -> None:
     assert "expected 1" in verdict("return 2 * x.sum()").parts[0].words
 
 
+@pytest.mark.parametrize("body", ["return x / 2, x / 2", "return [x, x.detach(), 'words', 3]"])
+def test_of_several_results_all_sums_count(body: str) -> None:
+    assert verdict(body).right
+    assert not verdict(body.replace("x", "(2 * x)", 1)).right
+
+
 @pytest.mark.parametrize("body", [
+    "return x.detach(), 3",
     "return x.sum().item()",
     "return x.detach().sum()",
     "import torch\nreturn torch.ones(2, requires_grad=True).sum()",
