@@ -22,7 +22,7 @@ from torch import Tensor
 from hybridlab.ablation.runs import RunResult
 from hybridlab.ablation.study import Study
 from hybridlab.evaluation.thresholds import global_threshold
-from hybridlab.studies.decoding import BEST_ORDER, METRICS, _heads, _Scenes
+from hybridlab.studies.decoding import AMONG, BEST_ORDER, DECISIONS, METRICS, _heads, _only, _Scenes
 from hybridlab.studies.decoding import RECIPE as DECODING
 from hybridlab.training.decoding import decode_all, fit_decoder
 from hybridlab.training.features import Tensors, cached
@@ -30,8 +30,11 @@ from hybridlab.training.held import Held
 from hybridlab.training.independent_heads import fit_heads, head_probs
 
 METHODS = ("heads", "stacked", "decoder")
+# Greedy decoding and max over steps are all that is asked of a decoder here.
+_OF_SEARCH = ("beams", "length_power", "marginal")
 RECIPE: dict[str, Any] = {
-    **DECODING, "method": "decoder", "look": "mean", "layers": 1, "read": "linear",
+    **{name: value for name, value in DECODING.items() if name not in _OF_SEARCH},
+    "method": "decoder", "look": "mean", "layers": 1, "read": "linear",
     "epochs": 30, "folds": 2, **BEST_ORDER,
 }
 
@@ -40,12 +43,12 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     """Train and test one method on the heads' opinions.
 
     Args:
-        config: `RECIPE` with some values changed; "decisions" as in `decoding`.
+        config: `RECIPE` with some values changed; "decisions" and "among" as in `decoding`.
         seed: of the weights, the batches and the folds.
         store: folder for features and trained parts.
 
     Raises:
-        ValueError: an unknown setting or method, or fewer than two folds.
+        ValueError: an unknown setting or value, or fewer than two folds.
     """
     if strange := set(config) ^ set(RECIPE):
         raise ValueError(f"unknown or missing settings {sorted(strange)}; see RECIPE")
@@ -54,7 +57,10 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
             f"method is {config['method']!r} and folds {config['folds']}; choose one of "
             f"{', '.join(METHODS)} and 2 folds or more"
         )
-    shop = _Scenes({name: config[name] for name in DECODING}, store)
+    for name, known in (("decisions", DECISIONS), ("among", AMONG)):
+        if config[name] not in known:
+            raise ValueError(f"{name} is {config[name]!r}; choose one of {', '.join(known)}")
+    shop = _Scenes({name: config.get(name, value) for name, value in DECODING.items()}, store)
     targets = shop.targets("test")
     val, test = _heads(shop, seed)
     decisions = None
@@ -64,8 +70,9 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
         val, test, decisions = _second(shop, config["method"], opinions, seed)
     if decisions is None or config["decisions"] == "threshold":
         decisions = test >= global_threshold(val, shop.targets("val"))
+    judged = _only(config["among"], targets, shop)
     return RunResult(
-        test.astype(np.float32), decisions, targets.astype(np.int8), np.arange(len(targets)),
+        test.astype(np.float32), decisions, judged.astype(np.int8), np.arange(len(targets)),
         extra={"labels": float(decisions.sum(axis=1).mean())},
     )
 
@@ -110,14 +117,16 @@ def _second(
     return said["val"].probs.numpy(), said["test"].probs.numpy(), said["test"].chosen.numpy()
 
 
-def evidence_study(dial: float, hypotheses: Mapping[str, str]) -> Study:
-    """The study at one co-occurrence."""
+def evidence_study(
+    dial: float, hypotheses: Mapping[str, str], regime: str = "", **changes: Any
+) -> Study:
+    """The study at one co-occurrence; of a regime, with some settings changed for all."""
     return Study(
-        name=f"evidence_{round(100 * dial):03d}",
+        name=f"evidence_{regime or f'{round(100 * dial):03d}'}",
         question="What does label dependency add to the opinions of good heads, at a "
-        f"co-occurrence of {dial:g}?",
+        f"co-occurrence of {dial:g}{f' ({regime})' if regime else ''}?",
         run="hybridlab.studies.evidence:run",
-        recipe={**RECIPE, "cooccurrence": dial},
+        recipe={**RECIPE, "cooccurrence": dial, **changes},
         variants={
             "independent heads": {"method": "heads"},
             "stacked heads": {"method": "stacked"},

@@ -42,7 +42,7 @@ def test_opinions_come_from_heads_that_have_not_seen_the_scene(tmp_path, monkeyp
 
     monkeypatch.setattr(evidence, "fit_heads", fit)
     monkeypatch.setattr(evidence, "head_probs", say)
-    shop = _Scenes({name: SMALL[name] for name in DECODING}, tmp_path)
+    shop = _Scenes({name: SMALL.get(name, value) for name, value in DECODING.items()}, tmp_path)
     opinions = evidence._cross_fitted(shop, 0, 3)
     assert len(fitted) == 3 and opinions.shape == (48, 1, 80)
     assert torch.allclose(opinions, torch.tensor(0.25).logit())
@@ -50,7 +50,8 @@ def test_opinions_come_from_heads_that_have_not_seen_the_scene(tmp_path, monkeyp
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"method": "both"}, "method is 'both'"), ({"folds": 1}, "2 folds or more"),
-    ({"wings": 1}, "wings"),
+    ({"wings": 1}, "wings"), ({"beams": 4}, "beams"), ({"among": "red"}, "among is 'red'"),
+    ({"decisions": "none"}, "decisions is 'none'"),
 ])
 def test_unknown_settings_are_named(store, change, words):
     with pytest.raises(ValueError, match=words):
@@ -62,3 +63,17 @@ def test_the_studies_stand(dial):
     study = import_module(f"hybridlab.studies.evidence_{dial}").STUDY
     assert study.name == f"evidence_{dial}" and set(study.hypotheses) <= set(study.variants)
     assert study.recipe["cooccurrence"] == int(dial) / 100
+
+
+@pytest.mark.parametrize("regime", ["small", "hidden", "few", "missing"])
+def test_the_studies_of_regimes_stand(regime):
+    study = import_module(f"hybridlab.studies.evidence_{regime}").STUDY
+    assert study.name == f"evidence_{regime}" and set(study.hypotheses) <= set(study.variants)
+    assert study.recipe["cooccurrence"] == 0.75 and study.recipe != RECIPE
+
+
+def test_only_some_objects_are_judged(store):
+    every, small = (run({**SMALL, "among": among}, 0, store) for among in ("all", "small"))
+    assert np.array_equal(every.scores, small.scores)
+    left_out = (every.targets == 1) & (small.targets == -1)
+    assert left_out.any() and ((every.targets == small.targets) | left_out).all()
