@@ -11,7 +11,11 @@ from hybridlab.fusion import FUSIONS
 VIEWS = ("evidence", "state", "none")  # what a decoder can bring to a fusion: see fusion.views
 ORDERS = ("frequent", "rare", "random", "size", "reading", "pla", "mla")
 _BY_BOX = ("size", "reading")
-READS = ("linear", "gelu")  # how the decoder's tokens become values
+# The decoder's parts.
+CELLS = ("gru", "lstm")
+LOOKS = ("attention", "mean")
+OUTPUTS = ("linear", "joint")
+READS = ("linear", "gelu")
 TOKENS = ("steps", "map")  # what a fusion that attends reads of the CNN-RNN
 CLASSIFICATION = ("bce", "asl")
 ALIGNMENT = ("infonce", "supcon", "softmax", "sigmoid")

@@ -46,9 +46,9 @@ def one_thread():
 @pytest.fixture(scope="module")
 def bundle_folder(tmp_path_factory):
     cnn = build_cnn("efficientnet_lite0", stage="stage4", image_size=64)
-    clip = build_tiny_clip(pretrained=False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
+        clip = build_tiny_clip(pretrained=False)
         text_emb = F.normalize(torch.randn(len(NAMES), clip.dim), dim=-1)
         decoder = LabelDecoder(cnn.dim, len(NAMES), dim=16, max_steps=4)
         model = HybridClassifier(cnn, decoder, clip, text_emb, dim=16).eval()

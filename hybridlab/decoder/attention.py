@@ -22,8 +22,8 @@ class AdditiveAttention(nn.Module):
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         batch, _, dim = keys.shape
         asked = self.query(query).view(batch, len(query) // max(1, batch), 1, dim)  # (B, K, 1, D)
-        # tanh(z) = 2 sigmoid(2z) - 1: on a CPU the sigmoid takes a sixth of tanh's time, and the
-        # softmax does not see the constant that is left out
+        # tanh(z) = 2 sigmoid(2z) - 1: on a CPU the sigmoid takes a fraction of tanh's time, and
+        # the softmax does not see the constant that is left out
         mixed = torch.sigmoid(2 * keys[:, None] + 2 * asked)  # (B, K, P, D)
         return (2 * self.score(mixed)).squeeze(-1).softmax(dim=-1)  # (B, K, P)
 

@@ -56,9 +56,12 @@ class CnnRnn(nn.Module):
         self.cnn.eval()
         return self
 
-    def forward(self, pixels: Tensor, label_seq: Tensor, truth: float = 1.0) -> Tensor:
+    def forward(
+        self, pixels: Tensor, label_seq: Tensor, truth: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """step_logits (B, T, L + 1); see `LabelDecoder.forward`."""
-        return self.decoder(self.cnn(pixels).tokens, label_seq, truth)
+        return self.decoder(self.cnn(pixels).tokens, label_seq, truth, generator)
 
     @torch.no_grad()
     def decode(self, pixels: Tensor, *, allow_repeats: bool = False) -> Decoded:

@@ -12,16 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hybridlab.configs import CELLS, LOOKS, OUTPUTS, READS
 from hybridlab.decoder.attention import AdditiveAttention, EverywhereAlike
 from hybridlab.decoder.decoded import Decoded
 from hybridlab.decoder.marginals import max_over_steps
 from hybridlab.decoder.search import Beams, State, Step, beam_search
 from hybridlab.decoder.sequences import PAD, check_sequences
-
-CELLS = ("gru", "lstm")
-LOOKS = ("attention", "mean")
-OUTPUTS = ("linear", "joint")
-READS = ("linear", "gelu")
 
 
 class LabelDecoder(nn.Module):
@@ -139,7 +135,8 @@ class LabelDecoder(nn.Module):
 
         Raises:
             ValueError: batch sizes differ, tokens are not (B, P, C) or hold NaN, a label is unknown
-                or stands twice in a row, a row does not end in STOP, or truth is outside [0, 1].
+                or stands twice in a row, a row does not end in STOP or has more than max_steps
+                steps, or truth is outside [0, 1].
         """
         self._check(tokens)
         if label_seq.dim() != 2 or len(label_seq) != len(tokens):
@@ -150,6 +147,11 @@ class LabelDecoder(nn.Module):
         if not 0 <= truth <= 1:
             raise ValueError(f"truth is {truth}; give a probability, from 0 to 1")
         check_sequences(label_seq, self.n_labels)
+        if label_seq.shape[1] > self.max_steps:
+            raise ValueError(
+                f"label_seq has {label_seq.shape[1]} steps, STOP among them, but the decoder "
+                f"writes {self.max_steps} at most; build it with max_steps={label_seq.shape[1]}"
+            )
         # longest first: step t then computes the first rows only, those that still have a label
         lengths = (label_seq != PAD).sum(dim=1)
         order = lengths.argsort(descending=True, stable=True)
@@ -182,8 +184,11 @@ class LabelDecoder(nn.Module):
 
         Raises:
             ValueError: tokens are not (B, P, C), or hold NaN or infinity.
+            RuntimeError: the decoder is in training mode, in which dropout makes it random.
+            FloatingPointError: its weights hold NaN.
         """
         self._check(tokens)
+        self._refuse_dropout()
         batch = len(tokens)
         values, keys, state = self._start(tokens)
         chosen = self._first(batch)
@@ -208,9 +213,15 @@ class LabelDecoder(nn.Module):
         label_seq, step_logits, states, mask, attention = (
             torch.stack(part, dim=1) for part in zip(*steps, strict=True)
         )
+        behind = ~mask[..., None]  # what longer rows of the batch made of rows that had ended
+        step_logits, states, attention = (
+            each.masked_fill(behind, 0) for each in (step_logits, states, attention)
+        )
         last = mask.sum(dim=1) - 1
         h_rnn = states[torch.arange(batch, device=tokens.device), last]
         probs = max_over_steps(step_logits, mask)
+        if bool(probs.isnan().any()):
+            raise FloatingPointError("decoding gave NaN; look for NaN in the decoder's weights")
         return Decoded(label_seq, step_logits, states, mask, h_rnn, attention, probs)
 
     @torch.no_grad()
@@ -227,7 +238,8 @@ class LabelDecoder(nn.Module):
             allow_repeats: let a label be chosen twice.
 
         Raises:
-            ValueError: as `decode`, or beams or length_power out of range.
+            ValueError, RuntimeError, FloatingPointError: as `decode`, or beams or length_power out
+                of range.
         """
         return beam_search(
             *self.searchable(tokens), beams=beams, stop=self.stop, max_steps=self.max_steps,
@@ -238,6 +250,7 @@ class LabelDecoder(nn.Module):
         """What a search over (B, P, C) tokens needs: the step function, the first symbols (B,), the
         state of the sequences and the memory of the images; see `search.beam_search`."""
         self._check(tokens)
+        self._refuse_dropout()
         values, keys, state = self._start(tokens)
 
         def step(previous: Tensor, state: State, memory: State) -> tuple[Tensor, State, Tensor]:
@@ -266,12 +279,19 @@ class LabelDecoder(nn.Module):
                     f"first is image {rows[0]}; look at the encoder or at the cached features"
                 )
 
+    def _refuse_dropout(self) -> None:
+        if self.training and self.dropout.p > 0:
+            raise RuntimeError(
+                "the decoder is in training mode: dropout would make what it writes random; call "
+                ".eval() first"
+            )
+
     def _first(self, batch: int) -> Tensor:
         return torch.full((batch,), self.start, device=self.embed.weight.device)
 
     def _start(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Values (B, P, D), keys (B, P, D), and the state (S, B, D) before the first step."""
-        values = self.read(tokens)  # (B, P, D)
+        values = self.read(tokens.to(self.embed.weight.dtype))  # (B, P, D); caches keep halves
         if not self.feed_image:
             state = values.new_zeros(self.parts, len(tokens), self.dim)
             return values, self.key(values), state

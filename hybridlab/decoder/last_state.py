@@ -46,13 +46,16 @@ class LastStateHead(nn.Module):
                 LEAKS them into the logits; only to show what then happens.
 
         Raises:
-            ValueError: pooled is not (B, C), or label_seq is no label sequence of the same B.
+            ValueError: pooled is not (B, C) or not finite, or label_seq is no label sequence of the
+                same B.
         """
         if pooled.dim() != 2 or pooled.shape[1] != self.project[2].in_features:
             raise ValueError(
                 f"pooled has shape {tuple(pooled.shape)}, expected (B, "
                 f"{self.project[2].in_features})"
             )
+        if not bool(pooled.detach().isfinite().all()):
+            raise ValueError("pooled holds NaN or infinity; look at the encoder or at the cache")
         image = self.project(pooled)[:, None]  # (B, 1, D)
         if label_seq is None:
             states, _ = self.rnn(image)

@@ -6,6 +6,7 @@ for each label, so one must be defined. Both here are in [0, 1]; neither is cali
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from hybridlab.decoder.search import Beams
@@ -23,7 +24,15 @@ def max_over_steps(step_logits: Tensor, mask: Tensor) -> Tensor:
 
     Returns:
         probs (B, L) in [0, 1].
+
+    Raises:
+        ValueError: mask is not bool (B, T).
     """
+    if mask.dtype != torch.bool or mask.shape != step_logits.shape[:2]:
+        raise ValueError(
+            f"mask is {tuple(mask.shape)} of {mask.dtype}, expected bool "
+            f"{tuple(step_logits.shape[:2])}: True for each valid step"
+        )
     probs = step_logits.softmax(dim=-1)[..., :-1]
     return probs.masked_fill(~mask[..., None], 0.0).amax(dim=1)
 

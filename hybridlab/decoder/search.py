@@ -74,7 +74,7 @@ def beam_search(
     """The K best sequences that a step function writes.
 
     Finished sequences stay among the K and compete with longer ones (trap 6). The last step may
-    only be STOP. Images whose beams have all ended are not computed any more. With K = 1 it is
+    only be STOP. Images whose beams have all ended are dropped once half have. With K = 1 it is
     greedy decoding; with K as large as the number of sequences it is exhaustive.
 
     Args:
@@ -94,7 +94,8 @@ def beam_search(
             are left are not scaled up: a sequence's log_probs is what the model gives it.
 
     Raises:
-        ValueError: beams or max_steps below 1, or a length_power below 0 or not finite.
+        ValueError: beams or max_steps no whole number from 1 on, or a length_power below 0 or not
+            finite.
         FloatingPointError: the step function gave NaN.
     """
     _check(beams, max_steps, length_power)
@@ -143,7 +144,6 @@ def beam_search(
         if used is not None:
             used = used.view(-1, symbols)[at].view(-1, beams, symbols)
             used.scatter_(2, symbol[..., None], True)
-            used[..., stop] = False
         going = ~done.all(dim=1)
         count = int(going.sum())
         if count == 0:
@@ -219,7 +219,7 @@ class _History:
 
 def _check(beams: int, max_steps: int, length_power: float) -> None:
     for name, value in (("beams", beams), ("max_steps", max_steps)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; give 1 or more")
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} is {value}; give a whole number, 1 or more")
     if not 0 <= length_power < float("inf"):
         raise ValueError(f"length_power is {length_power}; give 0 (the sum) or more, 1 is the mean")

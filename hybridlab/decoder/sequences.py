@@ -27,7 +27,7 @@ def to_sequences(targets: Tensor, rank: Tensor) -> Tensor:
         STOP at once.
 
     Raises:
-        ValueError: targets and rank disagree about L or B, or a rank is NaN.
+        ValueError: targets and rank disagree about L or B, or one of them holds NaN.
     """
     if targets.dim() != 2 or rank.shape not in (targets.shape, targets.shape[1:]):
         raise ValueError(
@@ -36,6 +36,8 @@ def to_sequences(targets: Tensor, rank: Tensor) -> Tensor:
         )
     if rank.is_floating_point() and bool(rank.isnan().any()):
         raise ValueError("rank holds NaN; give every label a place, the last one if it has none")
+    if targets.is_floating_point() and bool(targets.isnan().any()):
+        raise ValueError("targets holds NaN; give 1, 0, or -1 where nothing is annotated")
     n_labels = targets.shape[1]
     present = targets > 0
     count = present.sum(dim=1)
@@ -61,6 +63,13 @@ def from_lists(lists: Sequence[Sequence[int]], n_labels: int) -> Tensor:
     longest = max((len(each) for each in lists), default=0)
     label_seq = torch.full((len(lists), longest + 1), PAD)
     for row, each in enumerate(lists):
+        # before STOP stands behind them: L, the likeliest mistake, would then be "STOP twice"
+        for label in each:
+            if not 0 <= label < n_labels:
+                raise ValueError(
+                    f"list {row} holds the label {label}, but labels run from 0 to {n_labels - 1}; "
+                    "was it made for another vocabulary? STOP is added here"
+                )
         label_seq[row, : len(each)] = torch.tensor([*each], dtype=torch.long)
         label_seq[row, len(each)] = n_labels
     check_sequences(label_seq, n_labels)
@@ -71,9 +80,11 @@ def check_sequences(label_seq: Tensor, n_labels: int) -> None:
     """Refuse what is no label sequence.
 
     Raises:
-        ValueError: a label outside 0..L-1, one that stands twice in a row, or a row that is not
-            labels, then STOP, then PAD (rows of PAD alone are allowed).
+        ValueError: no whole numbers, a label outside 0..L-1, one twice in a row, or a row that is
+            not labels, then STOP, then PAD (rows of PAD alone are allowed).
     """
+    if label_seq.is_floating_point() or label_seq.dtype == torch.bool:
+        raise ValueError(f"label_seq has dtype {label_seq.dtype}; labels are whole numbers (long)")
     real = label_seq != PAD
     unknown = real & ((label_seq < 0) | (label_seq > n_labels))
     if bool(unknown.any()):

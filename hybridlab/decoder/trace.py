@@ -66,7 +66,7 @@ class Trace:
         sequences: the final sequences' labels, best first, without STOP.
         log_probs, scores: of each.
         nodes: the search's tree, step by step.
-        out_of_steps: STOP ended the best sequence because no step was left.
+        out_of_steps: STOP ended the best sequence because no step was left: a label was likelier.
     """
 
     steps: tuple[TracedStep, ...]
@@ -151,7 +151,8 @@ def trace(
     return Trace(
         tuple(steps), tuple(whole), tuple(found.log_probs[0, :count].tolist()),
         tuple(found.scores[0, :count].tolist()), _nodes(found, said),
-        length == decoder.max_steps,
+        length == decoder.max_steps and any(
+            name != STOP and prob > steps[-1].stop for name, prob in steps[-1].best),
     )
 
 

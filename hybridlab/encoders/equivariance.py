@@ -1,13 +1,14 @@
 """What a CNN and an RNN make of a shift, measured (seed 001: complementary strengths).
 
 A convolution sees the same at every place: move the picture, and its map moves along, f(T x) = T
-f(x). A stride keeps that for whole multiples of itself only. A recurrent net is the opposite: what
-comes a step later meets another state.
+f(x). A stride keeps that for whole multiples of itself only. A recurrent net is no such thing: what
+comes earlier has been worked over more often when the end is reached.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -69,14 +70,19 @@ def shift_errors(
     return errors
 
 
-def dense_weights(convolution: nn.Conv2d, height: int, width: int) -> tuple[int, int]:
-    """Parameter sharing in numbers: weights of a convolution, and of the full matrix without it.
+class Weights(NamedTuple):
+    """Parameter sharing in numbers: weights of a convolution, and of a linear layer for it."""
+
+    shared: int
+    dense: int
+
+
+def sharing(convolution: nn.Conv2d, height: int, width: int) -> Weights:
+    """How many weights a convolution has, and how many a linear layer between the same two maps
+    would have (biases left out).
 
     Args:
         height, width: of the map that it reads, in places.
-
-    Returns:
-        its weights, and those of a linear layer between the same two maps (biases left out).
     """
     with torch.device("meta"):
         twin = nn.Conv2d(
@@ -84,24 +90,57 @@ def dense_weights(convolution: nn.Conv2d, height: int, width: int) -> tuple[int,
             convolution.stride, convolution.padding, convolution.dilation, convolution.groups,  # type: ignore[arg-type]
         )
         after = twin(torch.empty(1, convolution.in_channels, height, width))
-    return (
-        convolution.weight.numel(),
-        convolution.in_channels * height * width * after[0].numel(),
-    )
+    dense = convolution.in_channels * height * width * after[0].numel()
+    return Weights(convolution.weight.numel(), dense)
 
 
 @torch.no_grad()
-def delay_difference(rnn: nn.RNNBase, inputs: Tensor, steps: int = 1) -> float:
-    """Time-shift sensitivity of an RNN: how far its last state moves if the same inputs come later.
+def delay_difference(reader: Callable[[Tensor], Tensor], inputs: Tensor, steps: int = 1) -> float:
+    """Time-shift sensitivity: how far the last output moves if the same inputs come later.
+
+    Both times the window is T + steps long: once the inputs stand at its beginning and zeros
+    behind them, once at its end and zeros before them. A mean over time does not feel that; a
+    recurrent net ends in another state.
 
     Args:
-        rnn: batch_first.
+        reader: maps (B, T, D) to outputs (B, T, E), such as `outputs_of(rnn)`.
         inputs: (B, T, D).
-        steps: of zeros before them.
+        steps: by which they come later, 0 or more.
 
     Returns:
-        The length of the difference over the length of the state; 0 is invariant.
+        The length of the difference over the mean length of the two; 0 is invariant.
+
+    Raises:
+        ValueError: steps is negative, or the outputs are not one for each step.
     """
-    late = torch.cat([inputs.new_zeros(len(inputs), steps, inputs.shape[2]), inputs], dim=1)
-    now, then = rnn(inputs)[0][:, -1], rnn(late)[0][:, -1]
-    return float((now - then).norm() / now.norm().clamp(min=1e-12))
+    if steps < 0:
+        raise ValueError(f"steps is {steps}; give 0 or more")
+    blank = inputs.new_zeros(len(inputs), steps, inputs.shape[2])
+    ends = []
+    for window in (torch.cat([inputs, blank], dim=1), torch.cat([blank, inputs], dim=1)):
+        outputs = reader(window)
+        if outputs.shape[:2] != window.shape[:2]:
+            raise ValueError(
+                f"outputs are {tuple(outputs.shape)} for inputs {tuple(window.shape)}; expected "
+                "(B, T, E), one for each step"
+            )
+        ends.append(outputs[:, -1])
+    early, late = ends
+    return float(2 * (early - late).norm() / (early.norm() + late.norm()).clamp(min=1e-12))
+
+
+def outputs_of(rnn: nn.RNNBase) -> Callable[[Tensor], Tensor]:
+    """An RNN as a reader for `delay_difference`.
+
+    Raises:
+        ValueError: it is not batch_first: images would be taken for steps.
+    """
+    if not rnn.batch_first:
+        raise ValueError("the RNN is not batch_first; build it with batch_first=True")
+    return lambda inputs: rnn(inputs)[0]
+
+
+def mean_so_far(inputs: Tensor) -> Tensor:
+    """The mean of all inputs up to each step: a reader of time without any sense of it."""
+    count = torch.arange(1, inputs.shape[1] + 1, device=inputs.device)[:, None]
+    return inputs.cumsum(dim=1) / count

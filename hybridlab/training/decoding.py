@@ -123,7 +123,7 @@ def decode_all(decoder: LabelDecoder, tokens: Tensor) -> DecodedSplit:
 def decode_steps(decoder: LabelDecoder, tokens: Tensor) -> Decoded:
     """Free-running decoding of a split's tokens (N, P, C), with everything that each step had.
 
-    T is that of the longest sequence; behind a shorter one steps are 0, and PAD.
+    T is that of the longest sequence; behind a shorter one is what `Decoded` says.
     """
     found = [decoder.decode(few.float()) for few in tokens.split(CHUNK)]
     most = max(each.label_seq.shape[1] for each in found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from hybridlab.configs import ORDERS
+from hybridlab.configs import CELLS, LOOKS, ORDERS, OUTPUTS, READS
 
 ALIGNED = ("pla", "mla")  # found in training; they are free-running by their definition (trap 4)
 FEEDING = ("teacher", "scheduled", "free")
@@ -52,7 +52,8 @@ class DecoderRecipe:
     weight_decay: float = 0.05
 
     def __post_init__(self) -> None:
-        for name, known in (("order", ORDERS), ("feeding", FEEDING)):
+        for name, known in (("order", ORDERS), ("feeding", FEEDING), ("cell", CELLS),
+                            ("look", LOOKS), ("output", OUTPUTS), ("read", READS)):
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}; choose one of {', '.join(known)}"
@@ -78,25 +79,17 @@ class DecoderRecipe:
         return {name: getattr(self, name) for name in names}
 
 
-def truth_share(progress: float, least: float, kind: str = "linear") -> float:
-    """Scheduled sampling: how often a step is told the truth (Bengio et al. 2015, section 2.4).
+def truth_share(progress: float, least: float) -> float:
+    """Scheduled sampling: how often a step is told the truth, falling evenly from 1 to `least`
+    (Bengio et al. 2015, section 2.4).
 
     Args:
         progress: of the training, from 0 to 1.
         least: the share at the end, in [0, 1].
-        kind: "linear", or "inverse_sigmoid", which stays near 1 for a while and then falls fast.
 
     Raises:
-        ValueError: progress or least outside [0, 1], or an unknown kind.
+        ValueError: progress or least outside [0, 1].
     """
     if not (0 <= progress <= 1 and 0 <= least <= 1):
         raise ValueError(f"progress is {progress} and least {least}; both are shares from 0 to 1")
-    if kind == "linear":
-        fallen = progress
-    elif kind == "inverse_sigmoid":
-        # k / (k + exp(i / k)) of the paper, drawn between its value at the start and at the end
-        low, high, now = (1 / (1 + math.exp(12 * (at - 0.5))) for at in (1.0, 0.0, progress))
-        fallen = 1 - (now - low) / (high - low)
-    else:
-        raise ValueError(f"kind is {kind!r}; choose linear or inverse_sigmoid")
-    return 1 - (1 - least) * fallen
+    return 1 - (1 - least) * progress

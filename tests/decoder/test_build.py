@@ -28,6 +28,21 @@ def test_each_configuration_trains_a_step_and_decodes(name):
     assert model.beam_search(pixels, 2).sequences.shape[:2] == (2, 2)
 
 
+def test_what_is_asked_of_the_whole_is_passed_on_to_the_decoder():
+    model = build_cnn_rnn("course", 5, pretrained=False, dim=16, max_steps=4).eval()
+    torch.nn.init.normal_(model.decoder.score.weight, std=2)
+    pixels = torch.randn(6, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    tokens, label_seq = model.cnn(pixels).tokens, from_lists([[1, 0]] * 6, 5)
+    for truth in (0.0, 0.5):
+        coins = [torch.Generator().manual_seed(3) for _ in range(2)]
+        assert torch.equal(model(pixels, label_seq, truth, coins[0]),
+                           model.decoder(tokens, label_seq, truth, coins[1]))
+    assert not torch.equal(model(pixels, label_seq, 0.0), model(pixels, label_seq))
+    found = model.beam_search(pixels, 3, length_power=2.0)
+    assert torch.equal(found.scores, model.decoder.beam_search(tokens, 3, length_power=2.0).scores)
+    assert not torch.equal(found.scores, model.beam_search(pixels, 3).scores)
+
+
 def test_the_names_say_what_is_in_them():
     seed = build_cnn_rnn("repository", 80, pretrained=False)
     assert seed.cnn.name == "resnet152" and seed.cnn.channels == 2048
@@ -88,6 +103,11 @@ def test_labels_after_the_end_do_not_reach_the_last_state():
     wide, narrow = from_lists([[1], [0, 2, 3, 4]], 5), from_lists([[1]], 5)
     assert torch.allclose(head(pooled, wide)[0], head(pooled[:1], narrow)[0], atol=1e-6)
     assert torch.allclose(head(pooled, from_lists([[], []], 5)), head(pooled), atol=1e-6)
+
+
+def test_the_head_refuses_what_is_no_number():
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        LastStateHead(4, 3)(torch.full((2, 4), float("nan")))
 
 
 def test_bad_input_of_the_head_is_named():

@@ -77,7 +77,8 @@ def test_a_mean_look_sees_no_places_and_attention_does():
                               atol=1e-5)
     assert torch.allclose(mean.decode(changed).probs, mean.decode(tokens(3)).probs, atol=1e-5)
     assert not torch.allclose(look.decode(changed).probs, look.decode(tokens(3)).probs, atol=1e-3)
-    assert torch.allclose(mean.decode(tokens(3)).attention, torch.tensor(1 / PLACES))
+    out = mean.decode(tokens(3))
+    assert torch.allclose(out.attention[out.mask], torch.tensor(1 / PLACES))
 
 
 def test_without_the_image_in_the_rnn_its_states_know_labels_alone():
@@ -116,13 +117,97 @@ def test_scheduled_sampling_mixes_by_its_coin():
     assert torch.equal(mixed, again)
 
 
-def test_true_labels_do_not_reach_free_running_decoding():
-    """The leak test (trap 6): permuting targets moves teacher forcing, and never `decode`."""
+def states_read(decoder: LabelDecoder, run) -> torch.Tensor:
+    """The states that the RNN gave while something ran, step below step."""
+    seen = []
+    hook = decoder.rnn.register_forward_hook(lambda module, given, out: seen.append(out[0][:, -1]))
+    run()
+    hook.remove()
+    return torch.cat(seen)
+
+
+def test_true_labels_move_the_states_of_teacher_forcing_and_not_of_free_running():
+    """The leak (trap 6): rows with as many labels, but others, and the states that come of it."""
     decoder = made()
-    before = decoder.decode(tokens(4)).h_rnn
-    decoder(tokens(4), from_lists([[0, 1], [2], [], [3, 4, 5]], LABELS))
-    decoder(tokens(4), from_lists([[3, 4, 5], [], [2], [0, 1]], LABELS))
-    assert torch.equal(decoder.decode(tokens(4)).h_rnn, before)
+    pair = from_lists([[0, 1], [2, 3]], LABELS), from_lists([[3, 4], [5, 0]], LABELS)
+    told, other = (states_read(decoder, lambda seq=seq: decoder(tokens(2), seq)) for seq in pair)
+    assert (told - other)[2:].abs().max() > 0.1  # behind the first step
+    told, other = (
+        states_read(decoder, lambda seq=seq: decoder(tokens(2), seq, truth=0.0)) for seq in pair)
+    assert torch.equal(told, other)
+
+
+def test_stop_is_never_fed_even_where_it_is_the_likeliest():
+    """Free running goes on with the best label: how many steps there are is the truth's affair."""
+    decoder = made()
+    decoder.score.bias.data[decoder.stop] += 50
+    fed = []
+    hook = decoder.embed.register_forward_pre_hook(lambda module, given: fed.append(given[0]))
+    logits = decoder(tokens(3), from_lists([[0, 1, 2]] * 3, LABELS), truth=0.0)
+    hook.remove()
+    assert (logits.argmax(dim=-1) == decoder.stop).all()
+    for t in range(1, 4):
+        assert torch.equal(fed[t], logits[:, t - 1, :LABELS].argmax(dim=-1))
+
+
+@pytest.mark.parametrize("search", [False, True])
+def test_a_label_is_repeated_where_it_may_be(search):
+    decoder = made()
+    decoder.score.bias.data[2] += 50  # always the best
+
+    def most(**options: bool) -> int:
+        rows = (decoder.beam_search(tokens(1), 2, **options).sequences[0] if search
+                else decoder.decode(tokens(1), **options).label_seq)
+        return max(row.count(2) for row in rows.tolist())
+
+    assert most(allow_repeats=True) == 4 and most() == 1
+
+
+def test_joint_scores_are_products_with_the_tanh_of_the_joined_vector():
+    decoder, seen = made(output="joint"), []
+    hook = decoder.join.register_forward_hook(lambda module, given, out: seen.append(out))
+    logits = decoder(tokens(2), from_lists([[3], [1]], LABELS))
+    hook.remove()
+    expected = torch.stack([torch.tanh(each) @ decoder.embed.weight[: LABELS + 1].T
+                            for each in seen], dim=1)
+    assert torch.allclose(logits, expected, atol=1e-6)
+
+
+def test_the_first_state_sees_the_image_and_tokens_are_normalised():
+    decoder = made(look="mean")
+    same = decoder(tokens(1), from_lists([[]], LABELS))
+    assert torch.allclose(decoder(3 * tokens(1) + 1, from_lists([[]], LABELS)), same, atol=1e-3)
+    values, _, state = decoder._start(tokens(2))
+    assert not torch.allclose(state[:, 0], state[:, 1])
+    expected = torch.tanh(decoder.begin(values.mean(dim=1))).view(2, 2, 16).transpose(0, 1)
+    assert torch.allclose(state, expected)
+
+
+def test_behind_stop_everything_is_0_whatever_the_rest_of_the_batch_is():
+    out = made().decode(tokens(12))
+    assert (~out.mask).any() and out.mask.sum(dim=1).unique().numel() > 1
+    for each in (out.step_logits, out.step_states, out.attention):
+        assert not each[~out.mask].any() and each[out.mask].abs().sum() > 0
+
+
+def test_a_training_pass_refuses_more_labels_than_can_be_written():
+    with pytest.raises(ValueError, match="max_steps=6"):
+        made()(tokens(1), from_lists([[0, 1, 2, 3, 4]], LABELS))  # 5 labels and STOP, T is 5
+
+
+@pytest.mark.parametrize("way", ["decode", "beam_search"])
+def test_decoding_refuses_dropout_and_names_nan_weights_and_takes_halves(way):
+    decoder = made(dropout=0.3)
+    whole, half = (getattr(decoder, way)(each) for each in (
+        tokens(2).half().float(), tokens(2).half()))
+    one, other = ((each.probs if way == "decode" else each.log_probs) for each in (whole, half))
+    assert torch.equal(one, other)
+    with pytest.raises(RuntimeError, match=r"call .eval\(\) first"):
+        getattr(decoder.train(), way)(tokens(2))
+    made(dropout=0.0).train().decode(tokens(2))
+    decoder.eval().score.weight.data[0, 0] = float("nan")
+    with pytest.raises(FloatingPointError, match="NaN"):
+        getattr(decoder, way)(tokens(2))
 
 
 def test_nothing_after_stop_moves_the_marginals_or_the_state():
@@ -198,3 +283,24 @@ def test_what_is_no_label_sequence_is_named(label_seq, words):
 def test_truth_outside_0_to_1_is_named():
     with pytest.raises(ValueError, match=r"truth is 1\.5"):
         made()(tokens(1), torch.full((1, 1), LABELS), truth=1.5)
+
+
+def test_the_tie_break_orders_ties_and_nothing_else():
+    """Sums that differ by more than 0.002 keep their order, whatever the tie-break says."""
+    decoder = made()
+    found = decoder.beam_search(tokens(6), 8)
+    plain = sum_over_beams(found, LABELS)
+    broken = sum_over_beams(found, LABELS, 1 - plain)  # against the sums as far as it can
+    for row, other in zip(plain, broken, strict=True):
+        for i in range(LABELS):
+            for j in range(LABELS):
+                if row[i] > row[j] + 0.002:
+                    assert other[i] > other[j]
+
+
+def test_a_mask_of_another_kind_is_named():
+    from hybridlab.decoder.marginals import max_over_steps
+
+    for mask in (torch.ones(2, 3), torch.ones(2, 2).bool()):
+        with pytest.raises(ValueError, match="True for each valid step"):
+            max_over_steps(torch.zeros(2, 3, 5), mask)

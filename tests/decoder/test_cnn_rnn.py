@@ -77,7 +77,7 @@ def test_h_rnn_is_the_state_of_the_last_valid_step(decoder):
 
 def test_attention_rows_sum_to_one_and_follow_a_permutation_of_places(decoder):
     out = decoder.decode(tokens(4))
-    assert torch.allclose(out.attention.sum(-1), torch.ones_like(out.attention[..., 0]), atol=1e-5)
+    assert torch.allclose(out.attention.sum(-1), out.mask.float(), atol=1e-5)
     order = torch.tensor([2, 0, 3, 1])
     moved = decoder.decode(tokens(4)[:, order])
     assert torch.allclose(moved.attention, out.attention[..., order], atol=1e-5)

@@ -198,7 +198,8 @@ def test_sets_leave_stop_and_padding_out():
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    ({"beams": 0}, "beams is 0"), ({"max_steps": 0}, "max_steps is 0"),
+    ({"beams": 0}, "beams is 0"), ({"beams": 2.5}, "beams is 2.5"),
+    ({"max_steps": 0}, "max_steps is 0"),
     ({"length_power": -1.0}, "length_power is -1"), ({"length_power": math.nan}, "nan"),
 ])
 def test_bad_options_are_named(options, words):

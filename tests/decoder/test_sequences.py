@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridlab.decoder.orders import frequent_first
-from hybridlab.decoder.sequences import PAD, to_sequences
+from hybridlab.decoder.sequences import PAD, check_sequences, from_lists, to_sequences
 
 
 def test_a_worked_example():
@@ -43,3 +43,16 @@ def test_a_sequence_holds_its_set_in_order_then_stop(rows, n_labels, seed):
 def test_shapes_that_disagree_are_named():
     with pytest.raises(ValueError, match=r"\(2, 3\).*\(4,\)"):
         to_sequences(torch.zeros(2, 3), torch.arange(4))
+
+
+@pytest.mark.parametrize("label", [5, -1, 99])
+def test_a_label_of_another_vocabulary_is_called_that(label):
+    with pytest.raises(ValueError, match=f"list 1 holds the label {label}, but labels run from 0"):
+        from_lists([[0], [1, label]], 5)
+
+
+def test_nan_targets_and_sequences_of_floats_are_named():
+    with pytest.raises(ValueError, match="targets holds NaN"):
+        to_sequences(torch.tensor([[1.0, float("nan")]]), torch.arange(2))
+    with pytest.raises(ValueError, match="whole numbers"):
+        check_sequences(torch.zeros(1, 2), 3)

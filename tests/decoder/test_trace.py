@@ -79,3 +79,25 @@ def test_why_it_stopped_is_said(decoder):
 def test_what_does_not_fit_is_named(decoder, change, words):
     with pytest.raises(ValueError, match=words):
         trace(decoder, tokens(0), **{"names": NAMES, "grid": (2, 3), **change})
+
+
+@pytest.mark.parametrize("power", [0.0, 2.0])
+def test_with_beams_it_tells_of_the_best_one_and_of_where_that_looked(decoder, power):
+    differ = 0
+    for seed in range(12):
+        told = trace(decoder, tokens(seed), NAMES, (2, 3), beams=4, length_power=power)
+        found = decoder.beam_search(tokens(seed)[None], 4, length_power=power)
+        assert told.scores == pytest.approx(found.scores[0, : len(told.scores)].tolist())
+        for t, step in enumerate(told.steps):
+            assert step.attention.flatten().tolist() == pytest.approx(
+                found.attention[0, 0, t].tolist(), abs=1e-6)
+            differ += not torch.allclose(found.attention[0, 0, t], found.attention[0, 1, t])
+    assert differ, "the beams should look at different places, or the test shows nothing"
+
+
+def test_stop_at_the_last_step_that_was_the_likeliest_anyway_is_no_lack_of_steps():
+    torch.manual_seed(0)
+    decoder = LabelDecoder(5, 6, dim=8, max_steps=1).eval()
+    decoder.score.bias.data[6] = 50
+    told = trace(decoder, tokens(0), NAMES, (2, 3))
+    assert not told.out_of_steps and told.why_it_stopped.startswith("STOP had 100 %")

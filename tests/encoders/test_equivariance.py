@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from hybridlab.encoders.cnn import build_cnn
-from hybridlab.encoders.equivariance import delay_difference, dense_weights, shift_errors
+from hybridlab.encoders.equivariance import (
+    delay_difference,
+    mean_so_far,
+    outputs_of,
+    sharing,
+    shift_errors,
+)
 
 
 def smooth(side: int) -> torch.Tensor:
@@ -50,17 +56,30 @@ def test_a_linear_layer_is_not():
 
 
 def test_shared_weights_are_few():
-    few, many = dense_weights(nn.Conv2d(3, 8, 3, padding=1), 10, 10)
+    few, many = sharing(nn.Conv2d(3, 8, 3, padding=1), 10, 10)
     assert (few, many) == (3 * 8 * 9, 300 * 800)
-    assert dense_weights(nn.Conv2d(4, 8, 3, stride=2, padding=1), 10, 10)[1] == 400 * 200
+    assert sharing(nn.Conv2d(4, 8, 3, stride=2, padding=1), 10, 10).dense == 400 * 200
 
 
 @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
-def test_an_rnn_feels_a_delay(kind):
+@pytest.mark.parametrize("steps", [5, 50])
+def test_an_rnn_feels_a_delay_and_a_mean_over_time_does_not(kind, steps):
+    """However long the window: what comes early has been worked over more often."""
     torch.manual_seed(0)
-    rnn = kind(3, 8, batch_first=True)
+    rnn, inputs = kind(3, 8, batch_first=True), torch.randn(4, steps, 3)
+    assert delay_difference(outputs_of(rnn), inputs, 0) == 0
+    assert delay_difference(outputs_of(rnn), inputs, 5) > 0.2
+    assert delay_difference(mean_so_far, inputs, 5) < 1e-5
+
+
+def test_what_is_no_reader_of_time_is_named():
     inputs = torch.randn(4, 5, 3)
-    assert delay_difference(rnn, inputs, 0) == 0 and delay_difference(rnn, inputs) > 1e-4
+    with pytest.raises(ValueError, match="batch_first=True"):
+        outputs_of(nn.GRU(3, 8))
+    with pytest.raises(ValueError, match="one for each step"):
+        delay_difference(lambda x: x.mean(dim=1), inputs)
+    with pytest.raises(ValueError, match="steps is -1"):
+        delay_difference(mean_so_far, inputs, -1)
 
 
 @pytest.mark.parametrize(("side", "shifts", "words"), [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def check_cross_attention(trial: Trial) -> None:
         rng = trial.rng
         for square in (False, True):
             drawn, _, wrong = telling(
-                lambda square=square: _tokens(rng, square),
+                partial(_tokens, rng, square),
                 lambda drawn: (_right(*drawn)[1], _weights_wrongly(*drawn)),
             )
             _judged(trial, drawn, f"queries {drawn[0].shape} and keys {drawn[1].shape}", wrong,
@@ -73,7 +74,7 @@ def check_cross_attention(trial: Trial) -> None:
     with trial.part("no token counts", _CRASHES):
         drawn = _nothing(trial.rng)
         read, weights = _right(*drawn)
-        gone = ~drawn[3].any(axis=1)[:, None, None]
+        gone = np.logical_not(drawn[3].any(axis=1)).reshape(-1, 1, 1)
         alike = np.broadcast_to(1 / drawn[1].shape[1], weights.shape)
         _judged(trial, drawn, "an image in which no token counts", [
             Mistake(_NOTHING, np.where(gone, nan, weights)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def check_gate_fusion(trial: Trial) -> None:
         rng = trial.rng
         for square in (False, True):
             drawn, _, fused = telling(
-                lambda square=square: _views(rng, square),
+                partial(_views, rng, square),
                 lambda drawn: (_right(*drawn)[0], _fused_wrongly(*drawn)),
             )
             _judged(trial, drawn, f"a and b of {drawn[0].shape}", fused,

@@ -77,7 +77,7 @@ def check_late_fusion(trial: Trial) -> None:
     with trial.part("no view is there", _CRASHES):
         drawn = _empty(trial.rng)
         right = _right(*drawn)
-        gone = ~drawn[2].any(axis=0)[:, None]
+        gone = ~drawn[2].any(axis=0, keepdims=True).T
         trial.equal(trial.call(_NAME, *_given(drawn)), right,
                     "the result where one image has no view",
                     [Mistake(_GONE, np.where(gone, nan, right))], hint=_GONE, shape_hint=_SHAPE)

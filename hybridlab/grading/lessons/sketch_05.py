@@ -58,18 +58,17 @@ def check_compact_bilinear(trial: Trial) -> None:
                         f"the result of size {size}", hint=_ODD, shape_hint=_ODD, atol=1e-5)
     with trial.part("gradients and dtype", _CRASHES):
         drawn = _views(trial.rng, 6)
-        a, b, *others = drawn
+        a, b, place_a, sign_a, place_b, sign_b, size = drawn
         given = [tensor(each, double=True, gradient=True) for each in (a, b)]
-        rest = _rest(others, double=True)
+        rest = _rest((place_a, sign_a, place_b, sign_b, size), double=True)
         got, found = trial.gradients(_NAME, *given, *rest)
         trial.tensor(got, given[0], "the result of float64 views")
         trial.equal(got, _right(*drawn), "the result", shape_hint=_SHAPE)
         # the sum of a convolution is the product of the sums
-        sums = [(view * sign).sum(axis=1, keepdims=True)
-                for view, sign in ((a, others[1]), (b, others[3]))]
-        for name, mine, sign, other in (("a", found[0], others[1], sums[1]),
-                                        ("b", found[1], others[3], sums[0])):
-            trial.equal(mine, sign[None] * other, f"the gradient of {name}",
+        sum_a, sum_b = (a * sign_a).sum(axis=1)[:, None], (b * sign_b).sum(axis=1)[:, None]
+        for name, mine, wanted in (("a", found[0], sign_a * sum_b),
+                                   ("b", found[1], sign_b * sum_a)):
+            trial.equal(mine, wanted, f"the gradient of {name}",
                         hint="If the result is right: nothing may be detached on the way to it.",
                         atol=1e-5)
 
