@@ -7,8 +7,16 @@ labels before each step. So "frequent first, free-running" stands beside them: w
 difference is the order, and what the feeding.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from hybridlab.ablation.study import Study
 from hybridlab.studies.decoding import METRICS, RECIPE
+
+if TYPE_CHECKING:
+    from hybridlab.ablation.records import RunRecord
 
 # Hypotheses were written before the first run.
 STUDY = Study(
@@ -43,3 +51,20 @@ STUDY = Study(
 
 # PLA and MLA against an order that is fed as they are.
 ALSO_AGAINST = ("frequent first, free-running",)
+
+
+def further(records: Sequence[RunRecord]) -> dict[str, dict[str, list[float]]]:
+    """Which labels each order loses: "recall_by_label", variant -> the recall of each label by the
+    decoder's own sets, a mean over seeds; labels without a test scene have NaN, written as -1."""
+    import numpy as np
+
+    found: dict[str, list[np.ndarray]] = {}
+    for record in records:
+        run = record.predictions()
+        there, said = run.targets > 0, run.decisions > 0
+        recall = np.where(there.any(axis=0), (there & said).sum(axis=0)
+                          / np.maximum(there.sum(axis=0), 1), -1.0)
+        found.setdefault(record.variant, []).append(recall)
+    return {"recall_by_label": {
+        name: np.mean(each, axis=0).round(4).tolist() for name, each in found.items()
+    }}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hybridlab.ablation.study import Study
 
 RESULTS = Path("notebooks/results")
+Further = Callable[[Sequence["RunRecord"]], Mapping[str, Any]]
 STUDIES = Path("runs/studies")
 NO_COMMIT = "unknown: git did not know the code"
 
@@ -65,7 +66,7 @@ class Reproduce:
         for name in RECORDED[self.lesson]:
             module = import_module(name)
             study = replace(module.STUDY, source=name)
-            self._one(study, getattr(module, "ALSO_AGAINST", ()))
+            self._one(study, getattr(module, "ALSO_AGAINST", ()), getattr(module, "further", None))
         return 0
 
     def _detach(self) -> None:
@@ -85,7 +86,9 @@ class Reproduce:
         print(f"running as process {child.pid}; what it says is in {log}. To stop it: kill "
               f"{child.pid}; the same command goes on where it stopped")
 
-    def _one(self, study: Study, references: Sequence[str]) -> None:
+    def _one(
+        self, study: Study, references: Sequence[str], further: Further | None = None
+    ) -> None:
         from hybridlab.ablation.command import print_event, stopped_by_sigterm
         from hybridlab.ablation.engine import run_study
         from hybridlab.ablation.errors import CodeMismatchError
@@ -102,24 +105,26 @@ class Reproduce:
         with stopped_by_sigterm():
             run_study(study, folder, None, self.workers, print_event, self.store)
         command = f"hybridlab reproduce {self.lesson:02d}"
-        target = record(study, folder, self.results, command, self.workers, references)
+        target = record(study, folder, self.results, command, self.workers, references, further)
         print(f"figures written to {target}; a page of them: hybridlab report {folder}")
 
 
 def record(
     study: Study, folder: Path, results: Path, command: str, workers: int,
-    references: Sequence[str] = (),
+    references: Sequence[str] = (), further: Further | None = None,
 ) -> Path:
     """Analyse a study that is done, print its table, and write RESULTS/STUDY.json.
 
     The file holds the command, the times of `run_times`, what `code_of` tells of the code, and the
     figures: those of each metric by its name, those against other references under "also", and what
-    else the runs gave, variant by variant and seed by seed, under "extra".
+    else the runs gave, variant by variant and seed by seed, under "extra"; what `further` makes of
+    all runs, under "further".
 
     Args:
         command: repeats the study.
         workers: processes that did the runs.
         references: variants that the first metric is compared with besides the study's own.
+        further: makes more figures of the runs' predictions, as the study's module defines it.
     """
     from hybridlab.ablation.analysis import analyse
     from hybridlab.ablation.state import load_results
@@ -142,7 +147,8 @@ def record(
     write_json(
         target,
         {"command": command, "workers": workers, **run_times(records), **code_of(records),
-         "metrics": figures, "also": also, **({"extra": extra} if extra else {})},
+         "metrics": figures, "also": also, **({"extra": extra} if extra else {}),
+         **({"further": further(records)} if further else {})},
         overwrite=True,
     )
     print(markdown(found[first]))

@@ -69,7 +69,13 @@ def test_what_else_runs_gave_is_recorded_by_variant_and_seed(tmp_path):
         variants={"decoder": {}, "heads": {"method": "heads"}}, reference="heads", seeds=[1, 0],
     )
     run_study(study, tmp_path / "more", None, 1, lambda event: None, tmp_path / "store")
-    reproduce.record(study, tmp_path / "more", tmp_path, "again", 1)
+    from hybridlab.studies.orders import further
+
+    reproduce.record(study, tmp_path / "more", tmp_path, "again", 1, further=further)
+    recall = json.loads((tmp_path / "more.json").read_text())["further"]["recall_by_label"]
+    assert set(recall) == {"decoder", "heads"} and len(recall["heads"]) == 80
+    assert all(value == -1 or 0 <= value <= 1 for value in recall["heads"])
+    assert -1 in recall["heads"]  # 8 scenes do not show all labels
     extra = json.loads((tmp_path / "more.json").read_text())["extra"]
     assert list(extra) == ["decoder"] and len(extra["decoder"]) == 2
     assert set(extra["decoder"][0]) == {"duplicates", "labels", "recall"}
