@@ -243,14 +243,25 @@ def _kept_wrongly(costs: Array, labels: Array, predicted: Array) -> list[Mistake
 
 
 def _twice_wrongly(costs: Array, labels: Array, predicted: Array) -> list[Mistake]:
+    from scipy.optimize import linear_sum_assignment
+
     kept = np.isin(predicted, labels)
     both = np.where(kept, predicted, _right(costs, labels, predicted))
+    # more labels than steps are left then, and some are written nowhere
+    steps, left = np.flatnonzero(~kept), np.flatnonzero(~np.isin(labels, predicted))
+    wide = predicted.copy()
+    rows, columns = linear_sum_assignment(costs[np.ix_(steps, left)])
+    wide[steps[rows]] = labels[left[columns]]
+    often = (
+        "A label that several steps predict stands more than once in your order. The first one "
+        "keeps it, the later ones are free."
+    )
     once = np.array([say if (predicted == say).sum() == 1 else -1 for say in predicted])
     return [
         Mistake("The last step that predicts a label keeps it in your order; the first one does.",
                 labels[_filled(costs, labels, predicted, last=True)]),
-        Mistake("A label that several steps predict stands more than once in your order. The first "
-                "one keeps it, the later ones are free.", both),
+        Mistake(often, both),
+        Mistake(often, wide),
         Mistake("A label that several steps predict is kept by none in your order. The first one "
                 "keeps it.", labels[_filled(costs, labels, once)]),
         Mistake("Of the steps that predict a label the one with the least cost keeps it in your "

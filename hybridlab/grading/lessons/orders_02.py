@@ -236,8 +236,8 @@ def _wrongly(targets: Array, rare: bool) -> list[Mistake]:
          [[*row[:-1], 4] for row in right]),
         ("Your labels are in the order of the columns; the frequency decides.",
          _written(present, range(stop))),
-        ("Your order is turned round: with rare_first the rarest label comes first, without it the "
-         "most frequent.", _written(present, order[::-1])),
+        ("Your order is not what rare_first asks for: with it the rarest label comes first, "
+         "without it the most frequent.", _written(present, order[::-1])),
         ("You wrote each label's place in the order, and not its column.",
          [[*sorted(int(rank[at]) for at in np.flatnonzero(row)), stop] for row in present]),
         ("np.argsort gives the labels in their order, and not the rank of each label. As a sorting "

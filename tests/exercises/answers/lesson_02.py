@@ -270,7 +270,7 @@ def order_by_frequency(targets, rare_first):
 
 
 # %% Wrong 2.2: turned round
-# says: Your order is turned round
+# says: Your order is not what rare_first asks for
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
     return _ordered(targets, np.argsort(-frequency if rare_first else frequency, kind="stable"))
@@ -1198,6 +1198,17 @@ def pla_order(costs, labels, predicted):
     cheap[predicted[:, None] == labels[None]] -= 1e6
     _, columns = linear_sum_assignment(cheap)
     return labels[columns]
+
+
+# %% Wrong 2.6: kept by every step that says it
+# says: stands more than once in your order
+def pla_order(costs, labels, predicted):
+    order = predicted.copy()
+    said = np.isin(predicted, labels)
+    steps, left = np.flatnonzero(~said), np.flatnonzero(~np.isin(labels, predicted))
+    rows, columns = linear_sum_assignment(costs[np.ix_(steps, left)])
+    order[steps[rows]] = labels[left[columns]]
+    return order
 
 
 # %% Wrong 2.6: a label twice
