@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -18,6 +18,9 @@ from hybridlab.fusion.view import View
 from hybridlab.fusion.views import Standardise, cnn_rnn_view
 from hybridlab.heads import ContrastiveHead, label_head
 
+if TYPE_CHECKING:
+    from hybridlab.encoders.gemma import GemmaFeatures
+
 
 @dataclass(frozen=True)
 class HybridOutput:
@@ -29,7 +32,7 @@ class HybridOutput:
         fused: (B, D).
         per_label: (B, L, D), where the fusion makes a vector for each label.
         h_rnn: (B, D_rnn), what the decoder brings to the fusion, decoded free-running.
-        h_clip: (B, D_clip), CLIP's image embedding, unit length.
+        h_clip: (B, D_clip), CLIP's image embedding, unit length; or the mean of a tower's tokens.
         attention: name -> weights, of a fusion that attends; see its class.
         decoded: the whole decoding, where the images were seen (None from cached views).
     """
@@ -50,8 +53,9 @@ class HybridClassifier(nn.Module):
     Args:
         cnn: frozen encoder of the local view.
         decoder: a trained `LabelDecoder` over the CNN's tokens.
-        clip: the CLIP model of the global view; only its vision tower is used here.
-        text_emb: (L, D_clip) unit-length label texts.
+        clip: the model of the global view: a CLIP, a SigLIP, or a `GemmaTower`, which has the same
+            interface; only its vision tower is used here.
+        text_emb: (L, D_text) unit-length label texts; for a CLIP D_text is D_clip.
         dim: D of the fused vector.
         fusion: a name of `build_fusion`.
         dropout: of the fusion.
@@ -109,12 +113,13 @@ class HybridClassifier(nn.Module):
         rnn_dim = decoder.dim if view == "state" else n_labels
         token_dim = decoder.channels if tokens == "map" else rnn_dim
         # each view in its own units: a unit vector beside log-odds would drown
-        self.view_rnn, self.view_clip = Standardise(rnn_dim), Standardise(text_dim)
+        clip_dim = clip.dim
+        self.view_rnn, self.view_clip = Standardise(rnn_dim), Standardise(clip_dim)
         self.attends = fusion in ATTENTIVE
         if self.attends:
-            self.tokens_rnn, self.tokens_clip = Standardise(token_dim), Standardise(text_dim)
+            self.tokens_rnn, self.tokens_clip = Standardise(token_dim), Standardise(clip_dim)
         self.fusion = build_fusion(
-            fusion, rnn_dim, text_dim, dim, dropout, a_tokens=token_dim, n_labels=n_labels,
+            fusion, rnn_dim, clip_dim, dim, dropout, a_tokens=token_dim, n_labels=n_labels,
             texts=text_emb, **self.options,
         )
         self.label_head = label_head(fusion, dim, n_labels)
@@ -135,9 +140,13 @@ class HybridClassifier(nn.Module):
         """What of a free-running decoding, and of the map that it read, enters the fusion."""
         return cnn_rnn_view(self.view, decoded, cnn_tokens, self.tokens if self.attends else None)
 
-    def clip_view(self, features: ImageFeatures) -> View:
-        """What of CLIP's features enters the fusion."""
-        return View(features.image_emb, features.tokens if self.attends else None)
+    def clip_view(self, features: ImageFeatures | GemmaFeatures) -> View:
+        """What of CLIP's features enters the fusion. A tower without a head that makes one
+        embedding of all places, such as Gemma's, gives the mean of its tokens."""
+        whole = features.image_emb
+        if whole is None:
+            whole = features.tokens.mean(dim=1)
+        return View(whole, features.tokens if self.attends else None)
 
     def fit_views(self, rnn: View, clip: View) -> None:
         """Measure the scale of both views on the training split."""

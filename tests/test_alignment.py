@@ -98,7 +98,7 @@ def test_a_head_for_each_label_reads_its_own_vector_alone():
     torch.manual_seed(0)
     head, vectors = PerLabelHead(4, 3), torch.randn(2, 3, 4)
     logits = head(vectors)
-    expected = [[float(v @ w + b) for v, w, b in zip(row, head.weight, head.bias, strict=True)]
+    expected = [[(v @ w + b).item() for v, w, b in zip(row, head.weight, head.bias, strict=True)]
                 for row in vectors]
     assert torch.allclose(logits, torch.tensor(expected), atol=1e-6)
     vectors[:, 0] += 1
