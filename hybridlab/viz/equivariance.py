@@ -78,10 +78,10 @@ def sharing_figure(layers: Mapping[str, Weights]) -> Figure:
     for at, weights in enumerate(layers.values()):
         for up, value, colour in ((0.2, weights.shared, LOOKS[0][0]),
                                   (-0.2, weights.dense, LOOKS[3][0])):
-            axes.barh([at + up], [value], height=0.36, color=colour)
-            axes.annotate(_count(value), (value, at + up), xytext=(4, 0), va="center",
+            axes.barh([up - at], [value], height=0.36, color=colour)
+            axes.annotate(_count(value), (value, up - at), xytext=(4, 0), va="center",
                           textcoords="offset points", fontsize=9, color=INK)
-    axes.set_yticks(range(len(layers)), list(layers))
+    axes.set_yticks([-at for at in range(len(layers))], list(layers))
     axes.set_xscale("log")
     axes.set_xlim(right=20 * max(each.dense for each in layers.values()))
     axes.set_xlabel("weights, in powers of ten (blue: shared; grey: each place has its own)")
