@@ -130,7 +130,10 @@ class _Campaign:
             if not self.flying:
                 return
             # with a limit, as Windows hears Ctrl-C only between two waits
-            for future in wait(self.flying, timeout=1.0, return_when=FIRST_COMPLETED).done:
+            done = wait(self.flying, timeout=1.0, return_when=FIRST_COMPLETED).done
+            # a set; in the order of their beginning, so that what is told of a failure counts the
+            # runs that were through before it
+            for future in [each for each in self.flying if each in done]:
                 self._land(future, self.flying.pop(future))
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -415,6 +415,22 @@ def test_a_disk_that_fills_up_on_the_way_stops_the_study_and_keeps_what_is_done(
     # one more may have begun before the news came
     assert executions(tmp_path / "store").total() <= 3
     assert ("plain", 0) in {(r.variant, r.seed) for r in load_results(tmp_path / "out")}
+
+
+class AtOnce(Executor):
+    """Runs are through when they are handed over, so that all of them land together."""
+
+    def submit(self, function, /, *args, **kwargs):
+        future = Future()
+        future.set_result(function(*args, **kwargs))
+        return future
+
+
+def test_runs_that_land_together_are_counted_in_their_order(go, write_study, tmp_path):
+    variants = {"plain": {}, "full": {"trouble": "full", "level": 1}, "after": {"level": 2}}
+    for turn in range(4):  # which of them comes first out of a set is chance
+        with pytest.raises(NotEnoughDiskError, match="1 of 6 runs are done and kept"):
+            go(write_study(variants), executor=AtOnce(), folder=tmp_path / f"out {turn}")
 
 
 def test_loky_goes_on_with_fresh_workers_when_one_is_killed(go, write_study, tmp_path):
