@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -125,7 +125,11 @@ def decode_steps(decoder: LabelDecoder, tokens: Tensor) -> Decoded:
 
     T is that of the longest sequence; behind a shorter one is what `Decoded` says.
     """
-    found = [decoder.decode(few.float()) for few in tokens.split(CHUNK)]
+    return together([decoder.decode(few.float()) for few in tokens.split(CHUNK)])
+
+
+def together(found: Sequence[Decoded]) -> Decoded:
+    """Decodings of several batches as one of all their images; shorter ones are padded."""
     most = max(each.label_seq.shape[1] for each in found)
 
     def padded(name: str) -> Tensor:

@@ -10,7 +10,6 @@ fusion and heads on cached views. Phase 2 unfreezes CLIP's vision tower at a low
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from hybridlab.configs import DemoConfig
@@ -20,7 +19,7 @@ from hybridlab.encoders.base import freeze
 from hybridlab.fusion.view import View, joined
 from hybridlab.model import HybridClassifier
 from hybridlab.total_loss import hybrid_loss
-from hybridlab.training.decoding import decode_steps, fit_decoder
+from hybridlab.training.decoding import decode_steps, fit_decoder, together
 from hybridlab.training.features import Tensors, chunks
 from hybridlab.training.held import Held
 from hybridlab.training.loop import Report, silent, train
@@ -78,17 +77,8 @@ def cross_fitted(
         name = f"phase 0: decoder without fold {number}"
         decoder = train_decoder(tokens[seen], targets[seen], None, config, report, name)
         found.append(decode_steps(decoder, tokens[unseen]))
-    back = order.argsort()
-    most = max(each.mask.shape[1] for each in found)
-    return {
-        "probs": torch.cat([each.probs for each in found])[back],
-        "step_logits": torch.cat([
-            F.pad(each.step_logits, (0, 0, 0, most - each.mask.shape[1])) for each in found
-        ])[back],
-        "mask": torch.cat([F.pad(each.mask, (0, most - each.mask.shape[1])) for each in found])[
-            back
-        ],
-    }
+    whole, back = together(found), order.argsort()  # each row to its place
+    return {name: getattr(whole, name)[back] for name in ("probs", "step_logits", "mask")}
 
 
 def train_fusion(

@@ -65,8 +65,9 @@ def test_cross_fitting_never_shows_a_decoder_what_it_decodes(world, monkeypatch)
         assert not any((row == other).all() for row in unseen for other in seen)
         mean = unseen.float().mean((1, 2))[:, None]
         steps = 2 + len(fits)  # folds whose longest sequences differ
-        return Decoded(None, mean[:, None].repeat(1, steps, 81), None,
-                       torch.ones(len(unseen), steps).bool(), None, None, mean.repeat(1, 80))
+        each = mean[:, None].repeat(1, steps, 81)
+        return Decoded(each[..., 0].long(), each, each, torch.ones(len(unseen), steps).bool(),
+                       mean, each, mean.repeat(1, 80))
 
     monkeypatch.setattr(stages, "train_decoder", fake_train)
     monkeypatch.setattr(stages, "decode_steps", fake_decode)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hybridlab.grading import verdict as kinds
-from hybridlab.grading.comparing import Wrong, as_array
+from hybridlab.grading.comparing import as_array
+from hybridlab.grading.lessons.gate_05 import pair
 from hybridlab.grading.lessons.losses_01 import tensor
 from hybridlab.grading.lessons.sequences_02 import exact, softmax
 from hybridlab.grading.telling import own, telling
@@ -20,6 +20,7 @@ Drawn = tuple[Array, Array, Array, Array]  # queries, keys, values, mask
 nan = float("nan")
 
 _NAME = "cross_attention"
+_RESULTS = ("what is read", "the weights")
 _EXAMPLE = (
     np.array([[[2.0, 0, 0, 0]]]), np.array([[[1.0, 0, 0, 0], [0, 1, 0, 0], [9, 9, 9, 9]]]),
     np.array([[[4.0], [8], [100]]]), np.array([[True, True, False]]),
@@ -86,8 +87,8 @@ def check_cross_attention(trial: Trial) -> None:
                             (_nothing(trial.rng), " where no token of an image counts")):
             given = [tensor(each, double=True, gradient=True) for each in drawn[:3]]
             got, found = trial.gradients(_NAME, *given, _truth(drawn[3]))
-            _pair(got)
-            for each, name in zip(got, ("what is read", "the weights"), strict=True):
+            pair(got, _RESULTS, "read, weights")
+            for each, name in zip(got, _RESULTS, strict=True):
                 trial.tensor(each, given[0], f"{name} from float64 tokens")
             for name, mine, wanted in zip(
                 ("queries", "keys", "values"), found, _gradients(*drawn), strict=True
@@ -97,19 +98,13 @@ def check_cross_attention(trial: Trial) -> None:
                             else "If the values are right: nothing may be detached on the way.")
 
 
-def _pair(got: object) -> None:
-    if not isinstance(got, (tuple, list)) or len(got) != 2:
-        raise Wrong(kinds.WRONG_FORM, "expected two tensors: what is read, and the weights",
-                    "End with `return read, weights`.")
-
-
 def _judged(
     trial: Trial, drawn: Drawn, what: str, weights: Sequence[Mistake] = (),
     read: Sequence[Mistake] = (), hint: str = "", expected: tuple[Array, Array] | None = None,
 ) -> None:
     got = trial.call(_NAME, *map(tensor, drawn[:3]), _truth(drawn[3]))
     right_read, right_weights = _right(*drawn) if expected is None else expected
-    _pair(got)
+    pair(got, _RESULTS, "read, weights")
     trial.equal(got[1], right_weights, f"the weights of {what}", weights, hint=hint,
                 shape_hint=_WEIGHTS)
     trial.equal(got[0], right_read, f"what is read from {what}", read, hint=hint, shape_hint=_READ)

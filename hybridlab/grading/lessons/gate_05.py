@@ -19,6 +19,7 @@ Drawn = tuple[Array, Array, Array]  # a, b, weight
 
 _NAME = "gate_fusion"
 _NAMES = ("a", "b", "weight")
+_RESULTS = ("the fused vectors", "alpha")
 _EXAMPLE = (
     np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]]), np.array([[1.0, 0, 0, 0], [0, 0, 0, 1]])
 )
@@ -64,8 +65,8 @@ def check_gate_fusion(trial: Trial) -> None:
         drawn = _views(trial.rng, False)
         given = [tensor(each, double=True, gradient=True) for each in drawn]
         got = trial.call(_NAME, *(each.detach() for each in given))
-        _pair(got)
-        for each, what in zip(got, ("the fused vectors", "alpha"), strict=True):
+        pair(got, _RESULTS, "fused, alpha")
+        for each, what in zip(got, _RESULTS, strict=True):
             trial.tensor(each, given[0], f"{what} of float64 views")
         found = trial.gradients(_NAME, *given)[1]
         for name, mine, wanted in zip(_NAMES, found, _gradients(*drawn), strict=True):
@@ -73,10 +74,19 @@ def check_gate_fusion(trial: Trial) -> None:
                         hint="If the values are right: nothing may be detached on the way to them.")
 
 
-def _pair(got: object) -> None:
+def pair(got: object, names: tuple[str, str], variables: str) -> None:
+    """Two results must come back.
+
+    Args:
+        names: what they are.
+        variables: that could hold them.
+
+    Raises:
+        Wrong: it is something else.
+    """
     if not isinstance(got, (tuple, list)) or len(got) != 2:
-        raise Wrong(kinds.WRONG_FORM, "expected two tensors: the fused vectors and alpha",
-                    "End with `return fused, alpha`.")
+        raise Wrong(kinds.WRONG_FORM, f"expected two tensors: {names[0]} and {names[1]}",
+                    f"End with `return {variables}`.")
 
 
 def _judged(
@@ -84,7 +94,7 @@ def _judged(
     alpha: Sequence[Mistake] = (), hint: str = "",
 ) -> None:
     got, (right_fused, right_alpha) = trial.call(_NAME, *map(tensor, drawn)), _right(*drawn)
-    _pair(got)
+    pair(got, _RESULTS, "fused, alpha")
     trial.equal(got[1], right_alpha, f"alpha of {what}", alpha, hint=hint, shape_hint=_ALPHA)
     trial.equal(got[0], right_fused, f"the fused vectors of {what}", fused, hint=hint,
                 shape_hint=_FUSED)
