@@ -51,8 +51,8 @@ def measure() -> dict[str, object]:
         "beam_vs_loop", ours, loop,
         {"images": IMAGES, "beams": BEAMS, "places": PLACES, "labels": LABELS, "dim": decoder.dim,
          "steps": STEPS, "threads": torch.get_num_threads()},
-        ("torch",), rounds=5,
+        ("torch",), rounds=11,
     )
     by_image()
-    pairs = [(seconds(ours), seconds(by_image)) for _ in range(5)]
+    pairs = [(seconds(ours), seconds(by_image)) for _ in range(11)]
     return {**out, "ratio_by_image": round(median(other / own for own, other in pairs), 2)}
