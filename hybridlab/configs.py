@@ -6,9 +6,11 @@ import math
 from dataclasses import asdict, dataclass, field
 
 from hybridlab.data.labels import label_names
-from hybridlab.fusion import FUSIONS
+from hybridlab.fusion import ATTENTIVE, FUSIONS
 
-VIEWS = ("evidence", "state", "none")  # what a decoder can bring to a fusion: see fusion.views
+# what the CNN-RNN can bring to a fusion: see fusion.views
+VIEWS = ("evidence", "state", "map", "none")
+_OF_DECODER = ("evidence", "state")
 ORDERS = ("frequent", "rare", "random", "size", "reading", "pla", "mla")
 _BY_BOX = ("size", "reading")
 # The decoder's parts.
@@ -110,7 +112,8 @@ class DemoConfig:
         cnn_stage: where the CNN is cut for the decoder.
         folds: decoders that are fitted, each without its share of the scenes, so that the fusion
             learns from opinions on scenes that their decoder has not seen; 1 does not cross-fit.
-        view: what the decoder brings to the fusion: "evidence", "state" or "none".
+        view: what the CNN-RNN brings to the fusion: its decoder's "evidence" or "state"; the mean of
+            the CNN's "map", without a decoder; or "none", nothing.
         order, read: of the decoder's training and of the decoder; see `training.recipes`. It is
             taught with true labels, but in the orders that are found in training, "pla" and "mla".
         fusion: how the views are joined.
@@ -185,6 +188,11 @@ class DemoConfig:
                             ("alignment", ALIGNMENT)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {known}")
+        if self.view == "map" and self.fusion in ATTENTIVE and self.tokens != "map":
+            raise ValueError(
+                f"view is 'map', without a decoder, but fusion {self.fusion!r} would read its "
+                "steps; give tokens='map'"
+            )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; give a number from 0, and below 1")
         if not self.linear_rates:
@@ -194,6 +202,11 @@ class DemoConfig:
         for name, value in [*rates, *((name, getattr(self, name)) for name in single)]:
             if not 0 <= value < float("inf"):
                 raise ValueError(f"{name} is {value}; give a finite number >= 0")
+
+    @property
+    def hears_decoder(self) -> bool:
+        """Whether the fusion listens to a decoder; if not, none is trained."""
+        return self.view in _OF_DECODER and self.without != "cnn_rnn"
 
     @classmethod
     def quick(cls) -> DemoConfig:

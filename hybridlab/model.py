@@ -59,10 +59,11 @@ class HybridClassifier(nn.Module):
         dim: D of the fused vector.
         fusion: a name of `build_fusion`.
         dropout: of the fusion.
-        view: what the decoder brings to the fusion: "evidence", its opinion of each label as
-            log-odds (D_rnn = L); "state", its last valid hidden state, as seed 000 has it
-            (D_rnn = the decoder's D); "none", zeros, to see what CLIP does alone. Hidden states
-            cannot be cross-fitted, opinions can.
+        view: what the CNN-RNN brings to the fusion: "evidence", the decoder's opinion of each label
+            as log-odds (D_rnn = L); "state", its last valid hidden state, as seed 000 has it
+            (D_rnn = the decoder's D); "map", the mean of the CNN's map (D_rnn = its channels), to
+            see what the decoder adds to it; "none", zeros, to see what CLIP does alone. Hidden
+            states cannot be cross-fitted, opinions can.
         tokens: what a fusion that attends reads of the CNN-RNN: its "steps" (opinions or states,
             one after each label), or the "map" of the CNN that it looks at.
         without: "cnn_rnn" or "clip" leaves that view out: zeros, and no token that counts. Every
@@ -71,7 +72,8 @@ class HybridClassifier(nn.Module):
         options: of the fusion alone; see its class.
 
     Raises:
-        ValueError: decoder and texts disagree about the number of labels, or an unknown name.
+        ValueError: decoder and texts disagree about the number of labels, an unknown name, or
+            steps of the view "map", which has none.
     """
 
     text_emb: Tensor
@@ -110,12 +112,14 @@ class HybridClassifier(nn.Module):
         self.dim, self.fusion_name, self.dropout, self.view = dim, fusion, dropout, view
         self.tokens, self.without, self.text_bias = tokens, without, text_bias
         self.options = dict(options or {})
-        rnn_dim = decoder.dim if view == "state" else n_labels
+        rnn_dim = {"state": decoder.dim, "map": decoder.channels}.get(view, n_labels)
         token_dim = decoder.channels if tokens == "map" else rnn_dim
         # each view in its own units: a unit vector beside log-odds would drown
         clip_dim = clip.dim
         self.view_rnn, self.view_clip = Standardise(rnn_dim), Standardise(clip_dim)
         self.attends = fusion in ATTENTIVE
+        if self.attends and (view, tokens) == ("map", "steps"):
+            raise ValueError("view 'map' has no decoder that takes steps; give tokens='map'")
         if self.attends:
             self.tokens_rnn, self.tokens_clip = Standardise(token_dim), Standardise(clip_dim)
         self.fusion = build_fusion(

@@ -55,9 +55,9 @@ def parts_read(part: str, config: DemoConfig) -> list[str]:
         return []
     named = [name.format(which=which) for name in READS[kind].parts]
     attends = kind == "fusion" and config.fusion in ATTENTIVE
-    if attends and config.tokens == "map":
+    if kind == "fusion" and (config.view == "map" or (attends and config.tokens == "map")):
         named += [f"cnn {split}" for split in SPLITS]
-    if kind == "fusion" and config.view != "none":
+    if kind == "fusion" and config.hears_decoder:
         whole = "steps" if attends and config.tokens == "steps" else "decoded"
         named += ["decoder", *(f"{whole} {split}" for split in SPLITS)]
         if config.view == "evidence" and config.folds > 1:

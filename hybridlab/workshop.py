@@ -255,8 +255,11 @@ class Workshop:
         config = self.config
         tokens = config.tokens if config.fusion in ATTENTIVE else None
         cnn_tokens = self._tokens(split).float() if tokens == "map" else None
-        if config.view == "none":  # where nobody listens to the decoder, none is trained
-            nothing = torch.zeros(len(self.splits[split]), len(WORLD))
+        if config.view == "map":
+            return cnn_rnn_view("map", None, self._tokens(split).float(), tokens)
+        if not config.hears_decoder:  # and so none is trained
+            width = config.dim if config.view == "state" else len(WORLD)
+            nothing = torch.zeros(len(self.splits[split]), width)
             parts = nothing[:, None] if tokens == "steps" else cnn_tokens
             return View(nothing, parts).absent()
         if tokens == "steps":
@@ -388,7 +391,7 @@ class Workshop:
 
     def _new_model(self, clip: ClipEncoder) -> HybridClassifier:
         config = self.config
-        decoder = self._untrained_decoder() if config.view == "none" else self.decoder
+        decoder = self.decoder if config.hears_decoder else self._untrained_decoder()
         return seeded(
             config.seed,
             lambda: HybridClassifier(

@@ -125,8 +125,14 @@ def test_a_cost_counts_what_the_method_needs_and_nothing_else(shop):
     state = all_parts("fusion", shop.variant(view="state").config)
     evidence = all_parts("fusion", shop.config)
     alone = all_parts("fusion", shop.variant(view="none").config)
+    unheard = all_parts("fusion", shop.variant(without="cnn_rnn").config)
+    of_map = all_parts("fusion", shop.variant(view="map").config)
     assert evidence - state == {"cross-fit"} and "decoder" in state
-    assert alone == {"fusion", "clip train", "clip val", "clip test"}
+    assert alone == unheard == {"fusion", "clip train", "clip val", "clip test"}
+    assert of_map == alone | {"cnn train", "cnn val", "cnn test"}
+    assert all_parts("linear clip", shop.variant(view="map").config) == {
+        "linear clip", "clip train", "clip val", "clip test"
+    }
 
 
 def test_variants_share_and_the_order_of_asking_changes_nothing(shop):
@@ -142,6 +148,30 @@ def test_no_decoder_is_a_fusion_of_zeros(shop):
     h_rnn, h_clip = shop.variant(view="none").views("train")
     assert torch.equal(h_rnn.pooled, torch.zeros(24, 80)) and not h_rnn.parts()[1].any()
     assert h_clip.pooled.shape == (24, 256) and h_clip.tokens is None
+
+
+@pytest.mark.parametrize(("view", "width"), [("evidence", 80), ("state", 16)])
+def test_where_the_cnn_rnn_is_left_out_no_decoder_is_trained_and_weights_still_load(
+    shop, view, width, monkeypatch
+):
+    whole = shop.variant(view=view).fused.model
+    monkeypatch.setattr(workshop, "train_decoder", None)  # would fail if called
+    without = Workshop(CONFIG).variant(view=view, without="cnn_rnn")
+    assert without.views("train")[0].widths == (width, width)
+    assert without.fused.test.shape == (12, 80)
+    without.fused.model.load_state_dict(whole.state_dict())
+
+
+def test_the_map_alone_is_the_cnn_without_a_decoder(shop, monkeypatch):
+    monkeypatch.setattr(workshop, "train_decoder", None)  # would fail if called
+    alone = Workshop(CONFIG).variant(view="map")
+    rnn, _ = alone.views("test")
+    tokens = shop.cnn_features("test")["tokens"].float()
+    assert torch.allclose(rnn.pooled, tokens.mean(dim=1)) and rnn.tokens is None
+    assert alone.fused.test.shape == (12, 80)
+    looking = alone.variant(fusion="label_query", tokens="map")
+    rnn, _ = looking.views("test")
+    assert torch.equal(rnn.tokens, tokens) and looking.fused.test.isfinite().all()
 
 
 def test_the_decoder_is_the_same_whatever_view_of_it_is_fused(shop):

@@ -66,43 +66,53 @@ def view_of(name: str, h_rnn: Tensor, probs: Tensor) -> Tensor:
     """What the decoder brings to the fusion, by name.
 
     Args:
-        name: "evidence" (the log-odds of probs), "state" (h_rnn itself) or "none" (zeros).
+        name: "evidence" (the log-odds of probs), "state" (h_rnn itself) or "none" (zeros, as many
+            as there are labels).
         h_rnn: (B, D), the decoder's last valid state; or (B, T, D), one for each step.
         probs: (B, L) or (B, T, L), its probability for each label.
 
     Raises:
         ValueError: unknown name; the message lists the known ones.
     """
-    if name not in VIEWS:
-        raise ValueError(f"unknown view {name!r} of the decoder; choose one of {VIEWS}")
+    known = tuple(each for each in VIEWS if each != "map")
+    if name not in known:
+        raise ValueError(f"unknown view {name!r} of the decoder; choose one of {known}")
     if name == "state":
         return h_rnn
     return evidence(probs) if name == "evidence" else torch.zeros_like(probs)
 
 
 def cnn_rnn_view(
-    name: str, decoded: Decoded, cnn_tokens: Tensor | None = None, tokens: str | None = None
+    name: str, decoded: Decoded | None, cnn_tokens: Tensor | None = None,
+    tokens: str | None = None,
 ) -> View:
     """The CNN-RNN's view of some images.
 
     Args:
-        name: of `view_of`.
-        decoded: a free-running decoding.
-        cnn_tokens: (B, P, C), the map that was decoded; for tokens="map".
+        name: of `view_of`; or "map", the mean of the CNN's map, without anything of the decoder.
+        decoded: a free-running decoding; None will do for the name "map".
+        cnn_tokens: (B, P, C), the map that was decoded; for the name "map" and for tokens="map".
         tokens: "steps", what the decoder had after each step, in the units of `name`; "map", the
             CNN's; None, no tokens.
 
     Raises:
-        ValueError: an unknown name, or "map" without a map.
+        ValueError: an unknown name, "map" without a map, or "steps" without a decoding.
     """
-    pooled = view_of(name, decoded.h_rnn, decoded.probs)
-    if tokens is None:
-        return View(pooled)
-    if tokens not in TOKENS or (tokens == "map" and cnn_tokens is None):
+    if tokens not in (*TOKENS, None) or (cnn_tokens is None and "map" in (name, tokens)):
         raise ValueError(
             f"tokens is {tokens!r} and the map {'not ' if cnn_tokens is None else ''}given; choose "
             f"one of {TOKENS} or None, and pass cnn_tokens for the map"
         )
+    if name == "map" and tokens == "steps":
+        raise ValueError("view 'map' has no decoder that takes steps; give tokens='map' or None")
+    if name != "map" and decoded is None:
+        raise ValueError(f"view {name!r} is of a decoding, but decoded is None; decode the images")
+    if name == "map":
+        pooled = cnn_tokens.float().mean(dim=1)
+    else:
+        pooled = view_of(name, decoded.h_rnn, decoded.probs)
+    if tokens is None:
+        return View(pooled)
     if tokens == "map":
         parts, mask = cnn_tokens, None
     else:

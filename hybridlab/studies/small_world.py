@@ -129,10 +129,8 @@ def _parameters(shop: Workshop, method: str) -> int:
         return (shop.cnn_features("test")["pooled"].shape[1] + 1) * shop.text_emb.shape[0]
     if method == "linear_clip":
         return (shop.text_emb.shape[1] + 1) * shop.text_emb.shape[0]
-    if shop.config.view == "none":
-        decoder = 0
-    else:
-        decoder = sum(each.numel() for each in shop.decoder.parameters())
+    heard = method == "cnn_rnn" or shop.config.hears_decoder
+    decoder = sum(each.numel() for each in shop.decoder.parameters()) if heard else 0
     if method == "cnn_rnn":
         return decoder
     model = (shop.tuned if method == "hybrid" else shop.fused).model

@@ -131,7 +131,7 @@ def fused_logits(shop: Workshop, there: Workshop, *, tuned: bool) -> tuple[Tenso
     """Logits of a hybrid that was trained on `shop`'s scenes: on its validation scenes, and on the
     test scenes of `there`."""
     trained = shop.tuned if tuned else shop.fused
-    if shop.config.view == "none":
+    if not shop.config.hears_decoder:
         rnn = there.views("test")[0]
     else:
         tokens = there.cnn_features("test")["tokens"]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 
-from hybridlab.fusion.views import VIEWS, Standardise, evidence, view_of
+from hybridlab.configs import DemoConfig
+from hybridlab.fusion.views import VIEWS, Standardise, cnn_rnn_view, evidence, view_of
 
 
 def test_standardise_equals_scikit_learn_and_leaves_constants_at_zero():
@@ -42,4 +43,20 @@ def test_views_by_name():
     assert torch.equal(view_of("none", h_rnn, probs), torch.zeros(3, 5))
     with pytest.raises(ValueError, match="evidence"):
         view_of("feeling", h_rnn, probs)
-    assert VIEWS == ("evidence", "state", "none")
+    assert VIEWS == ("evidence", "state", "map", "none")
+
+
+def test_the_map_has_no_opinion_and_no_steps():
+    tokens = torch.randn(3, 4, 6)
+    whole = cnn_rnn_view("map", None, tokens)
+    assert torch.equal(whole.pooled, tokens.mean(dim=1)) and whole.tokens is None
+    looking = cnn_rnn_view("map", None, tokens.half(), "map")
+    assert torch.equal(looking.tokens, tokens.half()) and looking.pooled.dtype == torch.float32
+    with pytest.raises(ValueError, match="no decoder that takes steps"):
+        cnn_rnn_view("map", None, tokens, "steps")
+    with pytest.raises(ValueError, match="map not given"):
+        cnn_rnn_view("map", None)
+    with pytest.raises(ValueError, match="decode the images"):
+        cnn_rnn_view("evidence", None, tokens)
+    with pytest.raises(ValueError, match="give tokens='map'"):
+        DemoConfig(view="map", fusion="label_query")

@@ -44,7 +44,8 @@ _TIES = (
 )
 _FEWER = (
     "If the parts above are right: some symbols have -inf and make no candidate, and a beam that "
-    "is done makes one. Keep what is above -inf, then the first `beams` of it."
+    "is done makes one. Keep what is above -inf, then the first `beams` of it. (A mask of -1e9 is "
+    "above -inf, and stays a candidate.)"
 )
 
 
