@@ -164,12 +164,7 @@ class HybridClassifier(nn.Module):
 
     def fuse(self, rnn: View, clip: View, decoded: Decoded | None = None) -> HybridOutput:
         """From the two views on; used with cached views while the encoders are frozen."""
-        a, b = self._scaled(rnn, "rnn"), self._scaled(clip, "clip")
-        if self.without == "cnn_rnn":
-            a = a.absent()
-        elif self.without == "clip":
-            b = b.absent()
-        found = self.fusion(a, b)
+        found = self.fusion(*self.scaled(rnn, clip))
         features = found.vector if found.per_label is None else found.per_label
         logits = self.label_head(features) if found.logits is None else found.logits
         return HybridOutput(
@@ -183,8 +178,14 @@ class HybridClassifier(nn.Module):
             decoded=decoded,
         )
 
+    def scaled(self, rnn: View, clip: View) -> tuple[View, View]:
+        """What the fusion reads: both views in units of the training split, without the one that
+        is left out."""
+        a, b = self._scaled(rnn, "rnn"), self._scaled(clip, "clip")
+        return (a.absent() if self.without == "cnn_rnn" else a,
+                b.absent() if self.without == "clip" else b)
+
     def _scaled(self, view: View, name: str) -> View:
-        """In units of the training split."""
         pooled = getattr(self, f"view_{name}")(view.pooled)
         if not self.attends or view.tokens is None:
             return View(pooled)

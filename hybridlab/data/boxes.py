@@ -60,3 +60,23 @@ def label_boxes(samples: Iterable[Sample], n_labels: int) -> LabelBoxes:
         np.array(visible) if areas else empty,
         heights.pop() if heights else 1,
     )
+
+
+def kinds_of(boxes: LabelBoxes, there: np.ndarray) -> dict[str, np.ndarray]:
+    """Which of the labels that are there (N, L) are of which kind, by their largest box.
+
+    Returns:
+        "small" and "large", the third with the smallest and that with the largest boxes; "hidden",
+        less than 80 % of the object is seen, and "clear", 95 % or more; each (N, L) bool.
+
+    Raises:
+        ValueError: there has another shape than the boxes.
+    """
+    if there.shape != boxes.areas.shape:
+        raise ValueError(f"there is {there.shape} for boxes of {boxes.areas.shape}; give (N, L)")
+    areas = boxes.areas[there]
+    low, high = np.quantile(areas, [1 / 3, 2 / 3]) if len(areas) else (0.0, 0.0)
+    return {
+        "small": there & (boxes.areas <= low), "large": there & (boxes.areas >= high),
+        "hidden": there & (boxes.visible < 0.8), "clear": there & (boxes.visible >= 0.95),
+    }

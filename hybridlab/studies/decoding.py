@@ -21,13 +21,13 @@ from torch import Tensor
 
 from hybridlab.ablation.runs import RunResult
 from hybridlab.ablation.study import Study
-from hybridlab.data.boxes import LabelBoxes, label_boxes
+from hybridlab.data.boxes import LabelBoxes, kinds_of, label_boxes
 from hybridlab.data.scenes import SceneDataset, label_matrix
 from hybridlab.data.world import SceneConfig
 from hybridlab.decoder.cnn_rnn import LabelDecoder
 from hybridlab.decoder.marginals import MARGINALS, sum_over_beams
 from hybridlab.decoder.sequences import PAD
-from hybridlab.evaluation.metrics import mean_ap
+from hybridlab.evaluation.mixing import mixed
 from hybridlab.evaluation.thresholds import global_threshold
 from hybridlab.frozen import cnn_key, drawn, frozen_cnn
 from hybridlab.part_keys import short_hash
@@ -120,13 +120,17 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     if config["method"] in ("heads", "mean_heads"):
         val, test = _heads(shop, seed, "look" if config["method"] == "heads" else "mean")
     elif config["method"] == "two_heads":
-        val, test = _mixed(shop, _heads(shop, seed), _heads(shop, seed + 1000), extra)
+        (val, test), extra["weight"] = mixed(
+            _heads(shop, seed), _heads(shop, seed + 1000), shop.targets("val")
+        )
     else:
         found = _decoded(shop, seed)
         extra |= _told(shop, found, targets)
         val, test = found["val probs"].numpy(), found["test probs"].numpy()
         if config["method"] == "both":
-            val, test = _mixed(shop, _heads(shop, seed), (val, test), extra)
+            (val, test), extra["weight"] = mixed(
+                _heads(shop, seed), (val, test), shop.targets("val")
+            )
         elif config["decisions"] == "sets":
             decisions = found["test sets"].numpy().astype(bool)
     if decisions is None:
@@ -301,27 +305,9 @@ def _told(shop: _Scenes, found: Tensors, targets: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _mixed(
-    shop: _Scenes, one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray],
-    extra: dict[str, Any],
-) -> tuple[np.ndarray, np.ndarray]:
-    """(1 - w) x one + w x other, w by the mAP on the validation scenes."""
-    targets = shop.targets("val")
-    weights = np.linspace(0, 1, 11)
-    values = [mean_ap((1 - w) * one[0] + w * other[0], targets).value for w in weights]
-    best = float(weights[int(np.argmax(values))])
-    extra["weight"] = best
-    return (1 - best) * one[0] + best * other[0], (1 - best) * one[1] + best * other[1]
-
-
 def _only(among: str, targets: np.ndarray, shop: _Scenes) -> np.ndarray:
     """Targets in which positives of other kinds are not annotated."""
     if among == "all":
         return targets
-    boxes, there = shop.boxes("test"), targets > 0
-    low, high = np.quantile(boxes.areas[there], [1 / 3, 2 / 3])
-    kind = {
-        "small": boxes.areas <= low, "large": boxes.areas >= high,
-        "hidden": boxes.visible < 0.8, "clear": boxes.visible >= 0.95,
-    }[among]
-    return np.where(there & ~kind, -1, targets)
+    there = targets > 0
+    return np.where(there & ~kinds_of(shop.boxes("test"), there)[among], -1, targets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybridlab.data.boxes import label_boxes
+from hybridlab.data.boxes import LabelBoxes, kinds_of, label_boxes
 from hybridlab.data.sample import Sample, SceneObject
 from hybridlab.data.scenes import SceneDataset
 
@@ -38,3 +38,20 @@ def test_no_samples_labels_without_boxes_and_mixed_sizes():
         label_boxes([sample()], 3)
     with pytest.raises(ValueError, match=r"\[10, 20\] pixels high"):
         label_boxes([sample(targets=(0, 0, 0)), sample(targets=(0, 0, 0), side=20)], 3)
+
+
+def test_kinds_are_thirds_by_size_and_shares_by_sight():
+    areas = np.array([[1.0, 2, 3], [4, 5, 6], [np.nan, np.nan, 9]])
+    visible = np.array([[1.0, 0.9, 0.5], [0.95, 0.79, 0.8], [np.nan, np.nan, 1]])
+    boxes = LabelBoxes(areas, np.zeros((3, 3, 2)), visible, 10)
+    there = ~np.isnan(areas)
+    found = kinds_of(boxes, there)
+    assert areas[found["small"]].tolist() == [1, 2, 3] and areas[found["large"]].tolist() == [5, 6,
+                                                                                              9]
+    assert visible[found["hidden"]].tolist() == [0.5, 0.79]
+    assert visible[found["clear"]].tolist() == [1, 0.95, 1]
+    there[0] = False  # not annotated, say: neither counted nor of any kind
+    assert not kinds_of(boxes, there)["small"][0].any()
+    assert not any(each.any() for each in kinds_of(boxes, np.zeros((3, 3), bool)).values())
+    with pytest.raises(ValueError, match=r"there is \(2, 3\)"):
+        kinds_of(boxes, there[:2])

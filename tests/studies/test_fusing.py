@@ -1,0 +1,59 @@
+"""A run of lesson 05's studies: every method, what it costs, and what it is compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hybridlab.fusion import FUSIONS
+from hybridlab.studies.fusing import METHODS, RECIPE, _shop, groups_of, run
+
+SMALL = {**RECIPE, "train": 24, "val": 12, "test": 16, "batch_size": 8, "decoder_epochs": 1,
+         "fusion_epochs": 1, "head_epochs": 1, "cnn_size": 64, "dim": 16}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_scores_the_same_scenes(store, method):
+    out = run({**SMALL, "method": method}, 1, store)
+    assert out.scores.shape == out.decisions.shape == (16, 80) and out.parameters > 0
+    assert out.scores.min() >= 0 and out.scores.max() <= 1
+    assert ("weight" in out.extra) == (method in ("with_scores", "two_fused"))
+    assert ("fusion_flop" in out.extra) == (method in ("fused", "with_scores", "two_fused"))
+    again = run({**SMALL, "method": method}, 1, store)
+    assert np.array_equal(out.scores, again.scores)
+    assert np.array_equal(out.decisions, again.decisions)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_every_fusion_tells_what_it_costs(store, fusion):
+    out = run({**SMALL, "fusion": fusion, "tokens": "map"}, 1, store)
+    assert 0 < out.extra["fusion_parameters"] < out.parameters
+    assert out.extra["fusion_flop"] > 0
+
+
+def test_leaving_a_view_out_keeps_the_cost_and_changes_the_scores(store):
+    whole, alone = run(SMALL, 1, store), run({**SMALL, "without": "cnn_rnn"}, 1, store)
+    assert whole.extra == alone.extra
+    assert not np.array_equal(whole.scores, alone.scores)
+
+
+def test_groups_are_of_labels_that_are_there(store):
+    shop = _shop(SMALL, 0, store)
+    there = shop.targets["test"].numpy() > 0
+    groups = groups_of(shop)
+    assert set(groups) == {"small", "large", "hidden", "clear"}
+    assert all((each <= there).all() for each in groups.values())
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"method": "magic"}, "choose one of fused"), ({"wings": 2}, "unknown or missing.*wings"),
+    ({"fusion": "glue"}, "unknown fusion"),
+])
+def test_mistakes_are_named(store, change, words):
+    with pytest.raises(ValueError, match=words):
+        run({**SMALL, **change}, 0, store)
