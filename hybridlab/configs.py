@@ -112,8 +112,8 @@ class DemoConfig:
         cnn_stage: where the CNN is cut for the decoder.
         folds: decoders that are fitted, each without its share of the scenes, so that the fusion
             learns from opinions on scenes that their decoder has not seen; 1 does not cross-fit.
-        view: what the CNN-RNN brings to the fusion: its decoder's "evidence" or "state"; the mean of
-            the CNN's "map", without a decoder; or "none", nothing.
+        view: what the CNN-RNN brings to the fusion: its decoder's "evidence" or "state"; without
+            a decoder the mean of the CNN's "map"; or "none", nothing.
         order, read: of the decoder's training and of the decoder; see `training.recipes`. It is
             taught with true labels, but in the orders that are found in training, "pla" and "mla".
         fusion: how the views are joined.

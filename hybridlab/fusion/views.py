@@ -103,14 +103,16 @@ def cnn_rnn_view(
             f"tokens is {tokens!r} and the map {'not ' if cnn_tokens is None else ''}given; choose "
             f"one of {TOKENS} or None, and pass cnn_tokens for the map"
         )
-    if name == "map" and tokens == "steps":
-        raise ValueError("view 'map' has no decoder that takes steps; give tokens='map' or None")
-    if name != "map" and decoded is None:
-        raise ValueError(f"view {name!r} is of a decoding, but decoded is None; decode the images")
     if name == "map":
-        pooled = cnn_tokens.float().mean(dim=1)
-    else:
-        pooled = view_of(name, decoded.h_rnn, decoded.probs)
+        if tokens == "steps":
+            raise ValueError(
+                "view 'map' has no decoder that takes steps; give tokens='map' or None"
+            )
+        assert cnn_tokens is not None  # see above
+        return View(cnn_tokens.float().mean(dim=1), None if tokens is None else cnn_tokens)
+    if decoded is None:
+        raise ValueError(f"view {name!r} is of a decoding, but decoded is None; decode the images")
+    pooled = view_of(name, decoded.h_rnn, decoded.probs)
     if tokens is None:
         return View(pooled)
     if tokens == "map":
