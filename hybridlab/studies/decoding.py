@@ -66,6 +66,10 @@ AGAINST_HEADS: dict[str, dict[str, Any]] = {
 }
 
 
+# What mixing any two models brings: the fair rival of "heads and CNN-RNN, mixed".
+CONTROL = "two heads, mixed"
+
+
 def against_heads(
     name: str, question: str, hypotheses: Mapping[str, str], **changes: Any
 ) -> Study:

@@ -3,6 +3,7 @@
     hybridlab reproduce 02
 """
 
+from hybridlab.studies.decoding import CONTROL as CONTROL
 from hybridlab.studies.decoding import against_heads
 
 STUDY = against_heads(

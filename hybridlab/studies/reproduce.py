@@ -66,7 +66,8 @@ class Reproduce:
         for name in RECORDED[self.lesson]:
             module = import_module(name)
             study = replace(module.STUDY, source=name)
-            self._one(study, getattr(module, "ALSO_AGAINST", ()), getattr(module, "further", None))
+            self._one(study, getattr(module, "ALSO_AGAINST", ()), getattr(module, "further", None),
+                      getattr(module, "CONTROL", ""))
         return 0
 
     def _detach(self) -> None:
@@ -87,7 +88,8 @@ class Reproduce:
               f"{child.pid}; the same command goes on where it stopped")
 
     def _one(
-        self, study: Study, references: Sequence[str], further: Further | None = None
+        self, study: Study, references: Sequence[str], further: Further | None = None,
+        control: str = "",
     ) -> None:
         from hybridlab.ablation.command import print_event, stopped_by_sigterm
         from hybridlab.ablation.engine import run_study
@@ -105,26 +107,29 @@ class Reproduce:
         with stopped_by_sigterm():
             run_study(study, folder, None, self.workers, print_event, self.store)
         command = f"hybridlab reproduce {self.lesson:02d}"
-        target = record(study, folder, self.results, command, self.workers, references, further)
+        target = record(
+            study, folder, self.results, command, self.workers, references, further, control
+        )
         print(f"figures written to {target}; a page of them: hybridlab report {folder}")
 
 
 def record(
     study: Study, folder: Path, results: Path, command: str, workers: int,
-    references: Sequence[str] = (), further: Further | None = None,
+    references: Sequence[str] = (), further: Further | None = None, control: str = "",
 ) -> Path:
     """Analyse a study that is done, print its table, and write RESULTS/STUDY.json.
 
     The file holds the command, the times of `run_times`, what `code_of` tells of the code, and the
     figures: those of each metric by its name, those against other references under "also", and what
     else the runs gave, variant by variant and seed by seed, under "extra"; what `further` makes of
-    all runs, under "further".
+    all runs, under "further"; every metric against a control, under "against_control".
 
     Args:
         command: repeats the study.
         workers: processes that did the runs.
         references: variants that the first metric is compared with besides the study's own.
         further: makes more figures of the runs' predictions, as the study's module defines it.
+        control: a variant that all are compared with in every metric, besides the reference.
     """
     from hybridlab.ablation.analysis import analyse
     from hybridlab.ablation.state import load_results
@@ -137,6 +142,10 @@ def record(
         reference: analyse(folder, reference, metric=first, command=command).to_json()
         for reference in references
     }
+    against = {
+        metric: analyse(folder, control, metric=metric, command=command).to_json()
+        for metric in study.metrics if control
+    }
     records = load_results(folder)
     figures = {metric: analysis.to_json() for metric, analysis in found.items()}
     extra: dict[str, list[Any]] = {}
@@ -148,7 +157,8 @@ def record(
         target,
         {"command": command, "workers": workers, **run_times(records), **code_of(records),
          "metrics": figures, "also": also, **({"extra": extra} if extra else {}),
-         **({"further": further(records)} if further else {})},
+         **({"further": further(records)} if further else {}),
+         **({"against_control": {"control": control, "metrics": against}} if control else {})},
         overwrite=True,
     )
     print(markdown(found[first]))

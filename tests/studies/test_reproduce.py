@@ -31,7 +31,7 @@ STUDY = Study(
 @pytest.fixture
 def lesson_07(monkeypatch):
     module = ModuleType("a_recorded_study")
-    module.STUDY, module.ALSO_AGAINST = STUDY, ("words",)
+    module.STUDY, module.ALSO_AGAINST, module.CONTROL = STUDY, ("words",), "words"
     monkeypatch.setitem(sys.modules, "a_recorded_study", module)
     monkeypatch.setattr(reproduce, "RECORDED", {7: ("a_recorded_study",)})
 
@@ -51,6 +51,11 @@ def test_figures_are_recorded_and_done_runs_are_not_run_again(lesson_07, tmp_pat
     found = Analysis.from_json(record["metrics"]["mean_ap"])
     assert [row.name for row in found.rows] == ["probe", "words"] and found.seeds == (0, 1)
     assert Analysis.from_json(record["also"]["words"]).reference == "words"
+    against = record["against_control"]
+    assert against["control"] == "words" and set(against["metrics"]) == {"mean_ap", "of1"}
+    for metric, each in against["metrics"].items():
+        other = Analysis.from_json(each)
+        assert (other.reference, other.metric) == ("words", metric)
     assert str(tmp_path) not in json.dumps(record)
     assert "words" in capsys.readouterr().out
     assert cli.main(["reproduce", "07", "--workers", "1", *where]) == 0
