@@ -72,7 +72,7 @@ def decoding_words(trace: Trace) -> str:
             f"{name} {100 * prob:.0f} %" for name, prob in step.best if name != step.chosen
         )
         told.append(
-            f"Step {at} looks at the {_place(step.attention)} and writes {step.chosen} "
+            f"Step {at} looks at the {place_in_words(step.attention)} and writes {step.chosen} "
             f"({100 * step.prob:.0f} %; then {others})"
         )
     return ". ".join(told) + f". {trace.why_it_stopped}"
@@ -142,7 +142,8 @@ def lit(image: np.ndarray, light: np.ndarray) -> np.ndarray:
     return (image * (_DARK + (1 - _DARK) * whole.clip(0, 1))[..., None]).astype(np.uint8)
 
 
-def _place(attention: np.ndarray) -> str:
+def place_in_words(attention: np.ndarray) -> str:
+    """Where (h, w) weights are largest: "top left", "middle centre" and so on."""
     row, column = np.unravel_index(int(attention.argmax()), attention.shape)
     down = ("top", "middle", "bottom")[min(2, 3 * int(row) // attention.shape[0])]
     across = ("left", "centre", "right")[min(2, 3 * int(column) // attention.shape[1])]

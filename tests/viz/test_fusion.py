@@ -1,0 +1,81 @@
+"""Figures of fusions draw what they are given, and say it in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hybridlab.viz.fusion import (
+    Earned,
+    cost_gain_figure,
+    cost_gain_words,
+    reading_figure,
+    reading_words,
+)
+from hybridlab.viz.notebook import show
+
+IMAGE = np.full((40, 40, 3), 200, np.uint8)
+EARNED = [
+    Earned("concat", 1e5, 5.0, 4.0, 6.0, True), Earned("gate", 1.2e5, 5.1, 4.1, 6.2, True),
+    Earned("compact", 3e6, -1.0, -2.5, 0.4, False),
+]
+
+
+def weights(steps: int) -> tuple[np.ndarray, np.ndarray]:
+    reads = np.full((steps, 4, 4), 0.01)
+    read_by = np.full((steps, 4, 4), 1 / steps)
+    for at in range(steps):
+        reads[at, 0, at % 4] = 0.85
+    return reads, read_by
+
+
+def test_each_step_is_lit_where_it_reads():
+    reads, read_by = weights(3)
+    figure = reading_figure(IMAGE, ("cow", "$egg$", "STOP"), reads, read_by)
+    assert len(figure.axes) == 6
+    for at in range(3):
+        light = np.asarray(figure.axes[at].images[0].get_array(), float).mean(axis=2)
+        assert light[0:10, 10 * at : 10 * at + 10].mean() > 1.5 * light[20:].mean()
+        even = np.asarray(figure.axes[3 + at].images[0].get_array())
+        assert even.min() == even.max() == 200  # every patch reads all steps alike
+    words = reading_words(("cow", "egg", "STOP"), reads, read_by)
+    assert "cow: reads the top left most (85 % of its weight on one patch)" in words
+    assert "with 33 % of that patch's weight" in words
+    show(figure, words)
+
+
+def test_long_sequences_are_cut_and_a_step_that_reads_nothing_is_dark():
+    reads, read_by = weights(9)
+    assert len(reading_figure(IMAGE, list("abcdefghi"), reads, read_by).axes) == 14
+    dark = reading_figure(IMAGE, ["a"], np.zeros((1, 4, 4)), np.zeros((1, 4, 4)))
+    assert np.asarray(dark.axes[0].images[0].get_array()).max() < 60
+
+
+@pytest.mark.parametrize(("steps", "shape", "other"), [
+    ([], (0, 4, 4), (0, 4, 4)), (["a"], (2, 4, 4), (2, 4, 4)), (["a"], (1, 4, 4), (1, 4, 3)),
+    (["a"], (4, 4), (4, 4)),
+])
+def test_shapes_that_do_not_fit_are_named(steps, shape, other):
+    with pytest.raises(ValueError, match=r"give two of \(T, h, w\)"):
+        reading_figure(IMAGE, steps, np.zeros(shape), np.zeros(other))
+
+
+def test_marks_stand_at_cost_and_gain_and_names_do_not_lie_on_each_other():
+    figure = cost_gain_figure(EARNED, "parameters", "mAP gained")
+    axes = figure.axes[0]
+    marks = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [(m.get_xdata()[0], m.get_ydata()[0]) for m in marks] == [
+        (each.cost, each.gain) for each in EARNED]
+    assert [m.get_markerfacecolor() == "white" for m in marks] == [False, False, True]
+    assert axes.get_xscale() == "log"
+    texts = {text.get_text(): text.xyann for text in axes.texts}
+    assert texts["gate"][1] - texts["concat"][1] > 8 and texts["compact"][1] == 0
+    words = cost_gain_words(EARNED, "parameters", "mAP gained")
+    assert "compact: -1.0 [-2.5, +0.4] for 3,000,000 (not shown)" in words
+    show(figure, words)
+
+
+@pytest.mark.parametrize("earned", [[], [Earned("free", 0, 1, 0, 2, True)]])
+def test_nothing_to_draw_is_named(earned):
+    with pytest.raises(ValueError, match="cost above 0"):
+        cost_gain_figure(earned, "parameters", "mAP")
