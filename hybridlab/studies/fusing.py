@@ -63,7 +63,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     method = config["method"]
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; choose one of {', '.join(METHODS)}")
-    shop = _shop(config, seed, store)
+    shop = pipeline_of(config, seed, store)
     targets = {split: shop.targets[split].numpy() for split in ("val", "test")}
     extra: dict[str, Any] = {}
     decisions = None
@@ -83,7 +83,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
             )
         elif method == "two_fused":
             (val, test), extra["weight"] = mixed(
-                (val, test), _fused(_shop(config, seed + 1000, store)), targets["val"]
+                (val, test), _fused(pipeline_of(config, seed + 1000, store)), targets["val"]
             )
             parameters *= 2
         extra |= fusion_cost(shop)
@@ -110,7 +110,7 @@ def groups_of(shop: Workshop) -> dict[str, np.ndarray]:
     return kinds_of(boxes, shop.targets["test"].numpy() > 0)
 
 
-def _shop(config: Mapping[str, Any], seed: int, store: Path) -> Workshop:
+def pipeline_of(config: Mapping[str, Any], seed: int, store: Path) -> Workshop:
     """Only what the pipeline knows; the study's own settings are left out."""
     known = {name: value for name, value in config.items() if name not in _OWN}
     return workshop_of({**known, "tune_epochs": 0}, seed, store)

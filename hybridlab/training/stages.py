@@ -125,11 +125,18 @@ def train_fusion(
 
 
 @torch.no_grad()
-def fused_logits(model: HybridClassifier, rnn: View, clip: View) -> Tensor:
+def fused_logits(
+    model: HybridClassifier, rnn: View, clip: View, *, contrastive: bool = False
+) -> Tensor:
     """Logits (N, L) from two views, in chunks: attention over all tokens of a split at once would
-    take much memory."""
+    take much memory.
+
+    Args:
+        contrastive: those of the contrastive head in place of the label head's.
+    """
+    which = "contrastive_logits" if contrastive else "logits"
     rows = torch.arange(len(rnn)).split(_ROWS)
-    return torch.cat([model.fuse(rnn.rows(few), clip.rows(few)).logits for few in rows])
+    return torch.cat([getattr(model.fuse(rnn.rows(few), clip.rows(few)), which) for few in rows])
 
 
 def tune_vision(

@@ -21,8 +21,8 @@ def reading_figure(
 ) -> Figure:
     """Attention both ways between the steps of a decoder and the patches of a picture.
 
-    Above, for each step the picture, lit where it read most. Below, for each step the picture again,
-    lit where patches read that step most.
+    Above, for each step the picture, lit where it read most. Below, for each step the picture
+    again, lit where patches read that step most.
 
     Args:
         image: (H, W, 3) uint8.
@@ -65,8 +65,8 @@ def reading_words(steps: Sequence[str], reads: np.ndarray, read_by: np.ndarray) 
     for at, step in enumerate(steps[:MOST_STEPS]):
         share = 100 * float(np.max(reads[at])) / max(float(np.sum(reads[at])), 1e-12)
         told.append(
-            f"{step}: reads the {place_in_words(reads[at])} most ({share:.0f} % of its weight on one "
-            f"patch), and is read most by the {place_in_words(read_by[at])} "
+            f"{step}: reads the {place_in_words(reads[at])} most ({share:.0f} % of its weight on "
+            f"one patch), and is read most by the {place_in_words(read_by[at])} "
             f"(with {100 * float(np.max(read_by[at])):.0f} % of that patch's weight)"
         )
     return "Attention both ways. " + "; ".join(told) + "."

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hybridlab.fusion import FUSIONS
-from hybridlab.studies.fusing import METHODS, RECIPE, _shop, groups_of, run
+from hybridlab.studies.fusing import METHODS, RECIPE, groups_of, pipeline_of, run
 
 SMALL = {**RECIPE, "train": 24, "val": 12, "test": 16, "batch_size": 8, "decoder_epochs": 1,
          "fusion_epochs": 1, "head_epochs": 1, "cnn_size": 64, "dim": 16}
@@ -43,7 +43,7 @@ def test_leaving_a_view_out_keeps_the_cost_and_changes_the_scores(store):
 
 
 def test_groups_are_of_labels_that_are_there(store):
-    shop = _shop(SMALL, 0, store)
+    shop = pipeline_of(SMALL, 0, store)
     there = shop.targets["test"].numpy() > 0
     groups = groups_of(shop)
     assert set(groups) == {"small", "large", "hidden", "clear"}
