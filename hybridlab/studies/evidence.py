@@ -1,12 +1,17 @@
 """What label dependency adds to the opinions of good heads: one run of the studies `evidence_*`.
 
 A decoder that reads the CNN's map differs from independent heads in two ways: it writes labels one
-by one, and it looks otherwise. Here it reads nothing but the heads' opinions of the image, the L
-logits, so that what it gains on them is label dependency. Beside it stands the plainest way to use
-the same: a small network from all L opinions to all L labels at once ("stacked").
+by one, and it looks otherwise. Here nothing is read but the heads' opinions of the image, L log-
+odds, so that what is gained on them is label dependency. "stacked" corrects each opinion by those
+of all labels; "told" corrects it by the true other labels, which nobody has: a bound on what label
+dependency can add.
 
 Opinions of the training scenes are cross-fitted in two folds (trap 6): each comes from heads that
 were fitted without the scene.
+
+A first form of these studies let a `LabelDecoder`, and a network without a way around it, read the
+opinions. Both lost ten points of mAP on the heads themselves, for they had to learn anew what the
+heads said; so they measured reading, and no dependency.
 """
 
 from __future__ import annotations
@@ -22,28 +27,29 @@ from torch import Tensor
 from hybridlab.ablation.runs import RunResult
 from hybridlab.ablation.study import Study
 from hybridlab.evaluation.thresholds import global_threshold
-from hybridlab.studies.decoding import AMONG, BEST_ORDER, DECISIONS, METRICS, _heads, _only, _Scenes
+from hybridlab.studies.decoding import AMONG, METRICS, _heads, _only, _Scenes
 from hybridlab.studies.decoding import RECIPE as DECODING
-from hybridlab.training.decoding import decode_all, fit_decoder
 from hybridlab.training.features import Tensors, cached
 from hybridlab.training.held import Held
 from hybridlab.training.independent_heads import fit_heads, head_probs
+from hybridlab.training.stacking import KINDS, fit_stacking
 
-METHODS = ("heads", "stacked", "decoder")
-# Greedy decoding and max over steps are all that is asked of a decoder here.
-_OF_SEARCH = ("beams", "length_power", "marginal")
+METHODS = ("heads", *KINDS)
+# There is no decoder here: of its settings only those of the heads count.
+_OF_HEADS = ("dim", "dropout", "batch_size", "lr", "weight_decay", "head_epochs")
+_OF_SCENES = ("world_seed", "cooccurrence", "clutter", "imbalance", "missing", "train", "val",
+              "test", "cnn_size", "cnn_stage", "among")
 RECIPE: dict[str, Any] = {
-    **{name: value for name, value in DECODING.items() if name not in _OF_SEARCH},
-    "method": "decoder", "look": "mean", "layers": 1, "read": "linear",
-    "epochs": 30, "folds": 2, **BEST_ORDER,
+    **{name: DECODING[name] for name in (*_OF_SCENES, *_OF_HEADS)},
+    "method": "stacked", "stack_epochs": 30, "folds": 2,
 }
 
 
 def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
-    """Train and test one method on the heads' opinions.
+    """Train and test one method on the heads' opinions; one threshold, from validation scenes.
 
     Args:
-        config: `RECIPE` with some values changed; "decisions" and "among" as in `decoding`.
+        config: `RECIPE` with some values changed; "among" as in `decoding`.
         seed: of the weights, the batches and the folds.
         store: folder for features and trained parts.
 
@@ -52,38 +58,41 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     """
     if strange := set(config) ^ set(RECIPE):
         raise ValueError(f"unknown or missing settings {sorted(strange)}; see RECIPE")
-    if config["method"] not in METHODS or config["folds"] < 2:
-        raise ValueError(
-            f"method is {config['method']!r} and folds {config['folds']}; choose one of "
-            f"{', '.join(METHODS)} and 2 folds or more"
-        )
-    for name, known in (("decisions", DECISIONS), ("among", AMONG)):
+    if config["folds"] < 2:
+        raise ValueError(f"folds is {config['folds']}; give 2 folds or more")
+    for name, known in (("method", METHODS), ("among", AMONG)):
         if config[name] not in known:
             raise ValueError(f"{name} is {config[name]!r}; choose one of {', '.join(known)}")
     shop = _Scenes({name: config.get(name, value) for name, value in DECODING.items()}, store)
-    targets = shop.targets("test")
+    targets = {split: shop.targets(split) for split in ("train", "val", "test")}
     val, test = _heads(shop, seed)
-    decisions = None
     if config["method"] != "heads":
-        opinions = {"train": _cross_fitted(shop, seed, config["folds"]),
-                    "val": _tokens(val), "test": _tokens(test)}
-        val, test, decisions = _second(shop, config["method"], opinions, seed)
-    if decisions is None or config["decisions"] == "threshold":
-        decisions = test >= global_threshold(val, shop.targets("val"))
-    judged = _only(config["among"], targets, shop)
+        truth = {split: torch.from_numpy(each) for split, each in targets.items()}
+        opinions = {"train": _cross_fitted(shop, seed, config["folds"]), "val": _odds(val),
+                    "test": _odds(test)}
+        model = fit_stacking(
+            config["method"], opinions["train"], truth["train"],
+            Held((opinions["val"],), truth["val"]), seed, epochs=config["stack_epochs"],
+            batch_size=config["batch_size"], weight_decay=config["weight_decay"],
+        )
+        with torch.no_grad():
+            val, test = (torch.sigmoid(model(opinions[split], truth[split])).numpy()
+                         for split in ("val", "test"))
+    decisions = test >= global_threshold(val, targets["val"])
+    judged = _only(config["among"], targets["test"], shop)
     return RunResult(
-        test.astype(np.float32), decisions, judged.astype(np.int8), np.arange(len(targets)),
+        test.astype(np.float32), decisions, judged.astype(np.int8), np.arange(len(judged)),
         extra={"labels": float(decisions.sum(axis=1).mean())},
     )
 
 
-def _tokens(probs: np.ndarray) -> Tensor:
-    """Opinions (N, L) as tokens (N, 1, L): log-odds, which a linear layer reads well."""
-    return torch.logit(torch.from_numpy(probs).clamp(1e-6, 1 - 1e-6))[:, None]
+def _odds(probs: np.ndarray) -> Tensor:
+    """Opinions (N, L) as log-odds."""
+    return torch.logit(torch.from_numpy(probs).clamp(1e-6, 1 - 1e-6))
 
 
 def _cross_fitted(shop: _Scenes, seed: int, folds: int) -> Tensor:
-    """Opinions of the training scenes (N, 1, L), each from heads that have not seen the scene."""
+    """Opinions of the training scenes (N, L), log-odds, each from heads that have not seen the scene."""
     recipe = shop.head_recipe("look")
 
     def compute() -> Tensors:
@@ -99,28 +108,17 @@ def _cross_fitted(shop: _Scenes, seed: int, folds: int) -> Tensor:
         return {"probs": probs}
 
     kept = cached(shop.store, shop.key("opinions", seed, folds, repr(recipe)), compute)
-    return _tokens(kept["probs"].numpy())
-
-
-def _second(
-    shop: _Scenes, method: str, opinions: Mapping[str, Tensor], seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Probabilities on "val" and "test" of what reads the opinions, and a decoder's own sets."""
-    held = Held((opinions["val"],), torch.from_numpy(shop.targets("val")))
-    targets = torch.from_numpy(shop.targets("train"))
-    if method == "stacked":
-        head = fit_heads(opinions["train"], targets, held, shop.recipe, seed, "mean")
-        return (head_probs(head, opinions["val"]).numpy(),
-                head_probs(head, opinions["test"]).numpy(), None)
-    decoder = fit_decoder(opinions["train"], targets, held, shop.recipe, seed)
-    said = {split: decode_all(decoder, opinions[split]) for split in ("val", "test")}
-    return said["val"].probs.numpy(), said["test"].probs.numpy(), said["test"].chosen.numpy()
+    return _odds(kept["probs"].numpy())
 
 
 def evidence_study(
     dial: float, hypotheses: Mapping[str, str], regime: str = "", **changes: Any
 ) -> Study:
-    """The study at one co-occurrence; of a regime, with some settings changed for all."""
+    """The study at one co-occurrence; of a regime, with some settings changed for all.
+
+    Hypotheses were written after a trial of one seed at a co-occurrence of 0.75: "stacked" gained
+    0.9 points of mAP, "told" 5.8.
+    """
     return Study(
         name=f"evidence_{regime or f'{round(100 * dial):03d}'}",
         question="What does label dependency add to the opinions of good heads, at a "
@@ -129,9 +127,8 @@ def evidence_study(
         recipe={**RECIPE, "cooccurrence": dial, **changes},
         variants={
             "independent heads": {"method": "heads"},
-            "stacked heads": {"method": "stacked"},
-            "decoder on opinions, its own sets": {},
-            "decoder on opinions, one threshold": {"decisions": "threshold"},
+            "stacked heads": {},
+            "told the other labels": {"method": "told"},
         },
         reference="independent heads",
         seeds=range(5),

@@ -6,7 +6,6 @@
 from hybridlab.studies.evidence import evidence_study
 
 STUDY = evidence_study(1.0, {
-    "stacked heads": "Ahead in mAP by three points or more.",
-    "decoder on opinions, its own sets": "Ahead in exact match by more than at any other dial; "
-    "behind stacked heads in mAP.",
+    "stacked heads": "Ahead in mAP by two points or more.",
+    "told the other labels": "The largest gain of all dials.",
 })

@@ -5,12 +5,11 @@
 
 from hybridlab.studies.evidence import evidence_study
 
-# Hypotheses were written before the first run of any study of this kind.
 STUDY = evidence_study(
     0.75,
     {
-        "stacked heads": "Ahead by more than on all objects.",
-        "decoder on opinions, its own sets": "Ahead in exact match.",
+        "stacked heads": "A larger gain than on all objects.",
+        "told the other labels": "A larger gain than on all objects.",
     },
     regime="hidden",
     clutter=1.0,  # as in `regime_hidden`

@@ -5,13 +5,12 @@
 
 from hybridlab.studies.evidence import evidence_study
 
-# Hypotheses were written before the first run of any study of this kind.
 STUDY = evidence_study(
     0.75,
     {
-        "stacked heads": "Ahead by more than on all objects: where a thing is too small to see, "
+        "stacked heads": "A larger gain than on all objects: where a thing is too small to see, "
         "its company helps.",
-        "decoder on opinions, its own sets": "Ahead in exact match.",
+        "told the other labels": "A larger gain than on all objects.",
     },
     regime="small",
     among="small",

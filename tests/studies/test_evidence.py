@@ -13,8 +13,8 @@ from hybridlab.studies.decoding import RECIPE as DECODING
 from hybridlab.studies.decoding import _Scenes
 from hybridlab.studies.evidence import METHODS, RECIPE, run
 
-SMALL = {**RECIPE, "train": 48, "val": 24, "test": 24, "cnn_size": 64, "epochs": 1, "dim": 16,
-         "head_epochs": 1, "batch_size": 16}
+SMALL = {**RECIPE, "train": 48, "val": 24, "test": 24, "cnn_size": 64, "dim": 16,
+         "head_epochs": 1, "stack_epochs": 1, "batch_size": 16}
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +44,14 @@ def test_opinions_come_from_heads_that_have_not_seen_the_scene(tmp_path, monkeyp
     monkeypatch.setattr(evidence, "head_probs", say)
     shop = _Scenes({name: SMALL.get(name, value) for name, value in DECODING.items()}, tmp_path)
     opinions = evidence._cross_fitted(shop, 0, 3)
-    assert len(fitted) == 3 and opinions.shape == (48, 1, 80)
+    assert len(fitted) == 3 and opinions.shape == (48, 80)
     assert torch.allclose(opinions, torch.tensor(0.25).logit())
 
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"method": "both"}, "method is 'both'"), ({"folds": 1}, "2 folds or more"),
     ({"wings": 1}, "wings"), ({"beams": 4}, "beams"), ({"among": "red"}, "among is 'red'"),
-    ({"decisions": "none"}, "decisions is 'none'"),
+    ({"order": "pla"}, "order"),
 ])
 def test_unknown_settings_are_named(store, change, words):
     with pytest.raises(ValueError, match=words):
