@@ -92,7 +92,8 @@ def _odds(probs: np.ndarray) -> Tensor:
 
 
 def _cross_fitted(shop: _Scenes, seed: int, folds: int) -> Tensor:
-    """Opinions of the training scenes (N, L), log-odds, each from heads that have not seen the scene."""
+    """Opinions (N, L) of the training scenes as log-odds, each from heads that have not seen the
+    scene."""
     recipe = shop.head_recipe("look")
 
     def compute() -> Tensors:
