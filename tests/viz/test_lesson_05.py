@@ -5,14 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybridlab.viz.fusion import (
-    Earned,
-    cost_gain_figure,
-    cost_gain_words,
-    reading_figure,
-    reading_words,
-)
+from hybridlab.viz.blend import blend_figure, blend_words
+from hybridlab.viz.cost_gain import Earned, cost_gain_figure, cost_gain_words
 from hybridlab.viz.notebook import show
+from hybridlab.viz.reading import reading_figure, reading_words
 
 IMAGE = np.full((40, 40, 3), 200, np.uint8)
 EARNED = [
@@ -79,3 +75,31 @@ def test_marks_stand_at_cost_and_gain_and_names_do_not_lie_on_each_other():
 def test_nothing_to_draw_is_named(earned):
     with pytest.raises(ValueError, match="cost above 0"):
         cost_gain_figure(earned, "parameters", "mAP")
+
+
+NAMES = ("cow", "egg", "$sun$", "key")
+FIRST, SECOND = np.array([0.8, 0.1, 0.3, 0.0]), np.array([0.2, 0.9, 0.3, 0.1])
+
+
+@pytest.mark.parametrize(("alpha", "first"), [(0.0, "egg"), (1.0, "cow"), (0.5, "cow")])
+def test_a_blend_is_drawn_with_both_views_beside_it(alpha, first):
+    truth = np.array([1, 0, 0, 1])
+    figure = blend_figure(IMAGE, NAMES, FIRST, SECOND, alpha, truth, most=3)
+    axes = figure.axes[1]
+    said = [label.get_text() for label in axes.get_yticklabels()]
+    assert said[0] == first and len(said) == 3
+    blend = dict(zip(NAMES, alpha * FIRST + (1 - alpha) * SECOND, strict=True))
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx(
+        [100 * blend[name] for name in said])
+    alone = dict(zip(NAMES, FIRST, strict=True))
+    assert axes.lines[0].get_xdata() == pytest.approx([100 * alone[name] for name in said])
+    words = blend_words(NAMES, FIRST, SECOND, alpha, truth, most=3)
+    assert "cow (there)" in words and "CNN-RNN 80, CLIP 20" in words
+    show(figure, words)
+
+
+@pytest.mark.parametrize(("alpha", "names"), [(1.2, NAMES), (-0.1, NAMES), (0.5, NAMES[:3])])
+def test_a_blend_that_makes_no_sense_is_named(alpha, names):
+    for draw in (lambda *a: blend_figure(IMAGE, *a), blend_words):
+        with pytest.raises(ValueError, match=r"from 0 to 1|give \(L,\)"):
+            draw(names, FIRST, SECOND, alpha, np.zeros(4))
