@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from hybridlab.fusion.view import Fused, View, check_pair
+from hybridlab.fusion.view import Fused, View, check_pair, with_one
 
 
 class BilinearFusion(nn.Module):
@@ -15,22 +15,28 @@ class BilinearFusion(nn.Module):
     factorised and the compact form exist.
 
     Args:
+        one: append a 1 to both views, so that the linear terms are among the products. Without
+            them a view that is left out (zeros) takes the other one with it.
         a_dim, b_dim, dim, dropout: as in `ConcatFusion`.
 
     Shape:
         pooled (B, a_dim), (B, b_dim) -> vector (B, D)
     """
 
-    def __init__(self, a_dim: int, b_dim: int, dim: int, dropout: float = 0.5):
+    def __init__(
+        self, a_dim: int, b_dim: int, dim: int, dropout: float = 0.5, one: bool = False
+    ):
         super().__init__()
-        self.a_dim, self.b_dim = a_dim, b_dim
-        self.weight = nn.Parameter(torch.randn(dim, a_dim, b_dim) / (a_dim * b_dim) ** 0.5)
+        self.a_dim, self.b_dim, self.one = a_dim, b_dim, one
+        rows, columns = a_dim + one, b_dim + one
+        self.weight = nn.Parameter(torch.randn(dim, rows, columns) / (rows * columns) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(dim))
         self.finish = nn.Sequential(nn.LayerNorm(dim), nn.Dropout(dropout))
 
     def forward(self, a: View, b: View) -> Fused:
         check_pair(a, b, self.a_dim, self.b_dim)
-        products = torch.einsum("ba,dac,bc->bd", a.pooled, self.weight, b.pooled) + self.bias
+        left, right = (with_one(each.pooled) if self.one else each.pooled for each in (a, b))
+        products = torch.einsum("ba,dac,bc->bd", left, self.weight, right) + self.bias
         return Fused(self.finish(products))
 
 

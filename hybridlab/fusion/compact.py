@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hybridlab.fusion.view import Fused, View, check_pair
+from hybridlab.fusion.view import Fused, View, check_pair, with_one
 
 
 class CountSketch(nn.Module):
@@ -63,6 +63,7 @@ class CompactBilinearFusion(nn.Module):
     Args:
         sketch: S.
         seed: of the sketches.
+        one: append a 1 to both views, as in `BilinearFusion`.
         a_dim, b_dim, dim, dropout: as in `ConcatFusion`.
 
     Shape:
@@ -74,21 +75,23 @@ class CompactBilinearFusion(nn.Module):
 
     def __init__(
         self, a_dim: int, b_dim: int, dim: int, dropout: float = 0.5, sketch: int = 2048,
-        seed: int = 0,
+        seed: int = 0, one: bool = False,
     ):
         super().__init__()
         if sketch < 1:
             raise ValueError(f"sketch is {sketch}; give 1 or more")
-        self.a_dim, self.b_dim = a_dim, b_dim
+        self.a_dim, self.b_dim, self.one = a_dim, b_dim, one
         generator = torch.Generator().manual_seed(seed)  # one after the other: two draws
-        self.sketch_a = CountSketch(a_dim, sketch, generator)
-        self.sketch_b = CountSketch(b_dim, sketch, generator)
+        self.sketch_a = CountSketch(a_dim + one, sketch, generator)
+        self.sketch_b = CountSketch(b_dim + one, sketch, generator)
         self.project = nn.Sequential(
             nn.Linear(sketch, dim), nn.LayerNorm(dim), nn.Dropout(dropout)
         )
 
     def products(self, a: Tensor, b: Tensor) -> Tensor:
         """The sketch (B, S) of all products of (B, a_dim) and (B, b_dim)."""
+        if self.one:
+            a, b = with_one(a), with_one(b)
         return convolve(self.sketch_a(a), self.sketch_b(b))
 
     def forward(self, a: View, b: View) -> Fused:

@@ -26,9 +26,11 @@ class LabelQueryFusion(nn.Module):
         queries: "learnt", freely for each label; "texts", made of their texts by one layer.
         texts: (L, E) of the labels, for queries of texts.
         together: labels first attend to each other, as in Query2Label.
+        width: of the queries and of what they read; D where None. L queries of an image cost L
+            times what one vector does, so a narrower block is much cheaper.
         a_tokens, b_tokens: widths of the tokens; those of the pooled vectors where None.
         heads: of each attention.
-        a_dim, b_dim, dim, dropout: as in `ConcatFusion`; dim is a multiple of heads.
+        a_dim, b_dim, dim, dropout: as in `ConcatFusion`; the width is a multiple of heads.
 
     Shape:
         views with tokens (B, N, a_tokens), (B, M, b_tokens) -> vector (B, D), the masked mean;
@@ -42,8 +44,12 @@ class LabelQueryFusion(nn.Module):
         self, a_dim: int, b_dim: int, dim: int, dropout: float = 0.5, *, n_labels: int,
         a_tokens: int | None = None, b_tokens: int | None = None, queries: str = "learnt",
         texts: Tensor | None = None, together: bool = False, heads: int = 4,
+        width: int | None = None,
     ):
         super().__init__()
+        if width is not None and width < 1:
+            raise ValueError(f"width is {width}; give 1 or more, or None for that of the output")
+        output, dim = dim, width or dim
         self.a_dim, self.b_dim = a_dim, b_dim
         self.a_tokens, self.b_tokens = a_tokens or a_dim, b_tokens or b_dim
         self.read_a, self.read_b = nn.Linear(self.a_tokens, dim), nn.Linear(self.b_tokens, dim)
@@ -62,7 +68,10 @@ class LabelQueryFusion(nn.Module):
             self.queries = nn.Linear(self.texts.shape[1], dim)
         self.first = CrossBlock(dim, heads) if together else None
         self.read = CrossBlock(dim, heads)
-        self.finish = nn.Sequential(nn.LayerNorm(dim), nn.Dropout(dropout))
+        self.finish = nn.Sequential(
+            nn.LayerNorm(dim), nn.Dropout(dropout),
+            *([] if width is None else [nn.Linear(dim, output)]),
+        )
 
     def forward(self, a: View, b: View, texts: Tensor | None = None) -> Fused:
         """Fuse two views.

@@ -169,6 +169,12 @@ def check_tokens(a: View, b: View, a_tokens: int, b_tokens: int) -> None:
             )
 
 
+def with_one(features: Tensor) -> Tensor:
+    """(B, D) -> (B, D + 1), the last is 1: among the products of two such views are both views
+    themselves, and not only what they say together."""
+    return F.pad(features, (0, 1), value=1.0)
+
+
 def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     """The mean (B, D) of those tokens (B, N, D) that count; 0 where none does."""
     weight = mask.to(tokens.dtype)[..., None]

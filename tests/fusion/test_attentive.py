@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hybridlab.fusion import build_fusion
+from hybridlab.fusion.cost import cost_of
 from hybridlab.fusion.cross_attention import MultiHeadAttention, masked_softmax
 from hybridlab.fusion.view import View
 
@@ -154,3 +155,15 @@ def test_queries_of_texts_ask_for_labels_that_were_never_trained(pair):
     for options in ({"queries": "texts"}, {"queries": "words", "texts": texts}):
         with pytest.raises(ValueError, match="choose one of learnt, texts"):
             label_query(**options)
+
+
+def test_a_narrow_block_gives_vectors_of_the_same_width_for_fewer_weights(pair):
+    whole, narrow = label_query(), label_query(width=8)
+    found = narrow(*pair)
+    assert found.vector.shape == (3, 16) and found.per_label.shape == (3, 5, 16)
+    count = [sum(each.numel() for each in fusion.parameters()) for fusion in (whole, narrow)]
+    assert count[1] < count[0] / 2
+    cost = [cost_of(fusion, *pair).flop for fusion in (whole, narrow)]
+    assert cost[1] < cost[0] / 2
+    with pytest.raises(ValueError, match="width is 0"):
+        label_query(width=0)

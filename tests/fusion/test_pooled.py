@@ -62,6 +62,24 @@ def test_bilinear_equals_torchs(pair):
     assert torch.allclose(fused(fusion, *pair), normal(expected), atol=1e-5)
 
 
+def test_with_a_one_the_views_themselves_are_among_the_products(pair):
+    a, b = pair
+    fusion = build_fusion("bilinear", 4, 6, 5, one=True).eval()
+    assert fusion.weight.shape == (5, 5, 7)
+    wide = F.bilinear(a, b, fusion.weight[:, :4, :6])
+    linear = a @ fusion.weight[:, :4, 6].T + b @ fusion.weight[:, 4, :6].T
+    expected = wide + linear + fusion.weight[:, 4, 6] + fusion.bias
+    assert torch.allclose(fused(fusion, a, b), normal(expected), atol=1e-5)
+    nothing = torch.zeros_like(a)
+    alone = b @ fusion.weight[:, 4, :6].T + fusion.weight[:, 4, 6] + fusion.bias
+    assert torch.allclose(fused(fusion, nothing, b), normal(alone), atol=1e-5)
+    plain = build_fusion("compact", 4, 6, 5).eval()
+    wider = build_fusion("compact", 4, 6, 5, one=True).eval()
+    assert not plain.products(nothing, b).abs().max() > 1e-6
+    assert wider.products(nothing, b).norm() == pytest.approx(
+        torch.cat([b, torch.ones(3, 1)], 1).norm().item(), rel=1e-4)
+
+
 @pytest.mark.parametrize("rank", [1, 3])
 def test_factorised_equals_a_bilinear_form_of_that_rank(pair, rank):
     fusion = build_fusion("factorised", 4, 6, 5, rank=rank)
