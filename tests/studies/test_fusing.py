@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from hybridlab.fusion import FUSIONS
+from hybridlab.studies import fusions
 from hybridlab.studies.fusing import METHODS, RECIPE, groups_of, pipeline_of, run
 
 SMALL = {**RECIPE, "train": 24, "val": 12, "test": 16, "batch_size": 8, "decoder_epochs": 1,
@@ -57,3 +60,32 @@ def test_groups_are_of_labels_that_are_there(store):
 def test_mistakes_are_named(store, change, words):
     with pytest.raises(ValueError, match=words):
         run({**SMALL, **change}, 0, store)
+
+
+@pytest.mark.parametrize("name", fusions.VARIANTS)
+def test_the_settings_of_every_variant_are_known(name):
+    config = {**SMALL, **fusions.VARIANTS[name]}
+    assert set(config) == set(RECIPE)
+    pipeline_of(config, 0, None)
+
+
+def test_what_each_way_finds_is_counted_by_kind_of_object(store):
+    def record(variant: str, seed: int):
+        config = {**SMALL, **fusions.VARIANTS[variant]}
+        out = run(config, seed, store)
+        return SimpleNamespace(variant=variant, seed=seed, config=config, predictions=lambda: out)
+
+    names = ("CNN-RNN alone", "CLIP alone", "concat")
+    told = fusions.further([record(name, seed) for name in names for seed in (0, 1)])
+    assert set(told["recall"]) == set(names)
+    there = pipeline_of(SMALL, 0, None).targets["test"].numpy() > 0
+    for name in names:
+        yes = [run({**SMALL, **fusions.VARIANTS[name]}, seed, store).decisions for seed in (0, 1)]
+        expected = np.mean([each[there].mean() for each in yes])
+        assert told["recall"][name]["all"] == pytest.approx(expected, abs=1e-4)
+    whole = told["found"]["all"]
+    assert whole["count"] == there.sum()
+    assert whole["both"] + whole["first"] + whole["second"] + whole["neither"] == pytest.approx(
+        1, abs=1e-3)
+    assert whole["both"] + whole["first"] == pytest.approx(
+        told["recall"]["CNN-RNN alone"]["all"], abs=1e-3)
