@@ -69,11 +69,11 @@ def order_by_frequency(targets: np.ndarray, rare_first: bool) -> list[list[int]]
 def sequence_loss(step_logits: torch.Tensor, label_seq: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of the right next label, or STOP: the mean over all valid steps of the batch.
 
-    A step is valid where label_seq is not -100 (PAD); the step of STOP is valid. Each of them costs
-    -log of the probability (a softmax over labels and STOP) that it gives to its entry of
-    label_seq. All valid steps count the same, whichever image they belong to. It must be exact for
-    logits of 1000 and -1000, keep the dtype, and let the gradient through. If no step is valid, the
-    loss and its gradient are 0.
+    A step is valid where label_seq is not -100 (PAD); the step of STOP is valid. A valid step costs
+    -log of the probability, by a softmax over labels and STOP, of its entry of label_seq. All valid
+    steps count the same, whichever image they belong to. It must be exact for logits of 1000 and
+    -1000, keep the dtype, and let the gradient through. If no step is valid, the loss and its
+    gradient are 0.
 
     Shape:
         step_logits (B, T, L + 1), label_seq (B, T) of whole numbers -> a tensor without axes
@@ -106,7 +106,7 @@ def beam_step(
         log_probs: of the V symbols that could come next, one row for each beam.
         done: whether the beam has written STOP.
         beams: how many to keep. K may be another number: a search begins with one.
-        stop: the column of STOP; here it may be any.
+        stop: the column of STOP; it need not be the last.
 
     Shape:
         scores (K,), log_probs (K, V), done (K,) bool -> three tensors of one length, at most
@@ -152,13 +152,13 @@ def pla_order(costs: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> n
     A step that predicts one of the image's labels keeps it, unless an earlier step has predicted
     it, too: then that one has it. The labels and the steps that are left are assigned to each
     other, one to one, so that the sum of their costs is least:
-    `rows, columns = linear_sum_assignment(matrix)` (imported above) finds the n entries of an
-    (n, n) matrix with the least sum, one in each row and column.
+    `rows, columns = linear_sum_assignment(matrix)` (imported at the top of the file) finds the n
+    entries of an (n, n) matrix with the least sum, one in each row and column.
 
     Args:
         costs: costs[t, j] = -log of the probability of labels[j] at step t; finite.
         labels: the numbers of the image's n labels, each once, in no order.
-        predicted: the number that each step predicts: any label, or STOP.
+        predicted: the number that each of the first n steps predicts: any label, or STOP.
 
     Shape:
         costs (n, n), labels (n,), predicted (n,) -> (n,), the numbers of `labels` in the order of
@@ -181,8 +181,9 @@ def feed_scheduled(
     """The inputs of the next step in scheduled sampling (Bengio et al. 2015, arXiv 1506.03099).
 
     Each image has a coin of its own. Where it is below truth, the next step is told the true label,
-    elsewhere the decoder's own: its best LABEL, whatever the coin. STOP, the last column, is never
-    fed, as the true sequence goes on. With truth 1 this is teacher forcing, with 0 free running.
+    elsewhere the decoder's own: its best LABEL, even if STOP scores higher. STOP, the last column,
+    is never fed, as the true sequence goes on. With truth 1 this is teacher forcing, with 0 free
+    running.
     (For training the decoder only: states of such a pass have read true labels.)
 
     Args:
