@@ -95,6 +95,36 @@ def sharing(convolution: nn.Conv2d, height: int, width: int) -> Weights:
 
 
 @torch.no_grad()
+def sharing_of(network: nn.Module, size: int) -> dict[str, Weights]:
+    """`sharing` of every convolution of a network, first to last.
+
+    Args:
+        network: takes pixels (1, 3, size, size).
+
+    Returns:
+        "layer NUMBER: KERNEL, IN to OUT channels" -> its weights; only those that were run.
+    """
+    found: dict[str, Weights] = {}
+
+    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(layer, nn.Conv2d)
+        height, width = layer.kernel_size[0], layer.kernel_size[1]
+        name = (f"layer {len(found) + 1}: {height} x {width}, {layer.in_channels} to "
+                f"{layer.out_channels} channels")
+        alone = ", each by itself" if layer.groups == layer.in_channels > 1 else ""
+        found[name + alone] = sharing(layer, *inputs[0].shape[2:])
+
+    hooks = [each.register_forward_pre_hook(look) for each in network.modules()
+             if isinstance(each, nn.Conv2d)]
+    try:
+        network(torch.zeros(1, 3, size, size))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+@torch.no_grad()
 def delay_difference(reader: Callable[[Tensor], Tensor], inputs: Tensor, steps: int = 1) -> float:
     """Time-shift sensitivity: how far the last output moves if the same inputs come later.
 

@@ -12,6 +12,7 @@ from hybridlab.encoders.equivariance import (
     mean_so_far,
     outputs_of,
     sharing,
+    sharing_of,
     shift_errors,
 )
 
@@ -53,6 +54,22 @@ def test_a_linear_layer_is_not():
         return linear(x.flatten(1)).view(len(x), 1, 12, 12)
 
     assert shift_errors(network, smooth(20), 12, [2])[0] > 0.3
+
+
+def test_every_convolution_of_a_network_is_told_with_the_map_it_reads():
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.Conv2d(8, 4, 1),
+    )
+    found = sharing_of(network, 10)
+    assert list(found) == [
+        "layer 1: 3 x 3, 3 to 8 channels", "layer 2: 3 x 3, 8 to 8 channels, each by itself",
+        "layer 3: 1 x 1, 8 to 4 channels",
+    ]
+    assert list(found.values()) == [
+        sharing(network[0], 10, 10), sharing(network[2], 5, 5), sharing(network[3], 5, 5)
+    ]
+    assert not any(each._forward_pre_hooks for each in network.modules())
 
 
 def test_shared_weights_are_few():
