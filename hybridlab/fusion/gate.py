@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from hybridlab.fusion.view import Fused, View, check_pair
+from hybridlab.fusion.view import Fused, View, check_pair, who_counts
 
 
 class GateFusion(nn.Module):
     """alpha = softmax(W [a, b]); fused = alpha_1 a + alpha_2 b, with both views projected to D.
+
+    A view that is left out has no weight.
 
     Args:
         a_dim, b_dim, dim, dropout: as in `ConcatFusion`.
@@ -28,6 +30,8 @@ class GateFusion(nn.Module):
     def forward(self, a: View, b: View) -> Fused:
         check_pair(a, b, self.a_dim, self.b_dim)
         both = torch.stack([self.project_a(a.pooled), self.project_b(b.pooled)], dim=1)  # (B, 2, D)
-        alpha = self.gate(both.flatten(1)).softmax(dim=-1)  # (B, 2)
+        scores = self.gate(both.flatten(1))  # (B, 2)
+        lowest = torch.finfo(scores.dtype).min
+        alpha = scores.masked_fill(~who_counts(a, b), lowest).softmax(dim=-1)
         fused = (alpha[..., None] * both).sum(dim=1)
         return Fused(self.finish(fused), attention={"gate": alpha[:, None, None]})

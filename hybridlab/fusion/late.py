@@ -6,14 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hybridlab.fusion.view import Fused, View, check_pair
+from hybridlab.fusion.view import Fused, View, check_pair, who_counts
 
 
 class LateFusion(nn.Module):
     """P = w_a P_a + w_b P_b, with weights that are learnt, 0 or more, and 1 together.
 
     Each view has a projection and a head of its own; only their probabilities meet. The fused
-    vector is the same weighted mean of the projections.
+    vector is the same weighted mean of the projections. Where a view is left out, the other one
+    has the whole vote.
 
     Args:
         n_labels: L.
@@ -45,9 +46,11 @@ class LateFusion(nn.Module):
         check_pair(a, b, self.a_dim, self.b_dim)
         own = [project(view.pooled) for project, view in zip(self.project, (a, b), strict=True)]
         logits = torch.stack([d(each) for d, each in zip(self.decide, own, strict=True)])
-        share = self.weights().mean(dim=1)  # (2,)
-        return Fused(share[0] * own[0] + share[1] * own[1],
-                     logits=mix_logits(logits, self.vote.log_softmax(dim=0)[:, None]))
+        silent = ~who_counts(a, b).T[..., None]  # (2, B, 1)
+        half = torch.finfo(self.vote.dtype).min / 2  # what is added to it must not overflow
+        log_weights = self.vote[:, None].masked_fill(silent, half).log_softmax(dim=0)
+        share = log_weights.exp().mean(dim=2, keepdim=True)  # (2, B, 1)
+        return Fused(share[0] * own[0] + share[1] * own[1], logits=mix_logits(logits, log_weights))
 
 
 def mix_logits(logits: Tensor, log_weights: Tensor) -> Tensor:

@@ -169,6 +169,13 @@ def check_tokens(a: View, b: View, a_tokens: int, b_tokens: int) -> None:
             )
 
 
+def who_counts(a: View, b: View) -> Tensor:
+    """Which of two views has a part that counts, image by image: (B, 2) bool. Where neither has,
+    both count, so that weights of views have something to share out."""
+    present = torch.stack([view.parts()[1].any(dim=1) for view in (a, b)], dim=1)
+    return present | ~present.any(dim=1, keepdim=True)
+
+
 def with_one(features: Tensor) -> Tensor:
     """(B, D) -> (B, D + 1), the last is 1: among the products of two such views are both views
     themselves, and not only what they say together."""

@@ -71,6 +71,32 @@ def test_a_view_that_was_left_out_tells_nothing(name):
         assert torch.equal(one, two)
 
 
+@pytest.mark.parametrize("name", ["late", "gate"])
+def test_where_a_view_is_left_out_the_other_has_all_the_weight(name):
+    """Image by image: of the batch, the first has both views, the others one each."""
+    fusion, (a, b) = built(name), views()
+    for weight in fusion.parameters():
+        torch.nn.init.normal_(weight)
+    there = torch.tensor([[True, True], [False, True], [True, False]])
+    one = View(a.pooled * there[:, :1], None, there[:, :1])
+    two = View(b.pooled * there[:, 1:], None, there[:, 1:])
+    found = fusion(one, two)
+    if name == "gate":
+        alpha = found.attention["gate"].flatten(1)
+        assert alpha[1].tolist() == [0, 1] and alpha[2].tolist() == [1, 0]
+        assert 0 < alpha[0, 0] < 1
+        return
+    own = [decide(project(view.pooled)) for decide, project, view in zip(
+        fusion.decide, fusion.project, (one, two), strict=True)]
+    assert torch.allclose(found.logits[1], own[1][1], atol=1e-5)
+    assert torch.allclose(found.logits[2], own[0][2], atol=1e-5)
+    weights = fusion.weights()
+    both = weights[0] * own[0][0].sigmoid() + weights[1] * own[1][0].sigmoid()
+    assert torch.allclose(found.logits[0].sigmoid(), both, atol=1e-5)
+    found.logits.sum().backward()
+    assert fusion.vote.grad.isfinite().all()
+
+
 @pytest.mark.parametrize("name", FUSIONS)
 def test_both_views_get_a_gradient_and_so_do_all_weights(name):
     fusion, (a, b) = built(name), views()
