@@ -213,7 +213,7 @@ def _parts(model: HybridClassifier) -> dict[str, object]:
         ),
         "fusion": FusionPart(
             model.fusion_name, model.dim, model.dropout, model.view, model.tokens, model.without,
-            model.text_bias, model.options,
+            model.text_bias, model.options, model.own is not None,
         ),
     }
     return {name: asdict(part) for name, part in parts.items()}  # type: ignore[call-overload]

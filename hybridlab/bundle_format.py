@@ -73,6 +73,7 @@ class FusionPart:
     without: str = ""
     text_bias: bool = False
     options: dict = field(default_factory=dict)
+    own_opinion: bool = False
 
 
 @dataclass(frozen=True)

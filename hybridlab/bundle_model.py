@@ -76,6 +76,7 @@ def skeleton(manifest: Manifest, cnn: CNNEncoder) -> HybridClassifier:
             without=fusion.without,
             text_bias=fusion.text_bias,
             options=fusion.options,
+            own_opinion=fusion.own_opinion,
         )
 
 

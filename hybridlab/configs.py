@@ -119,6 +119,7 @@ class DemoConfig:
         fusion: how the views are joined.
         fusion_options: of that fusion alone; see its class.
         tokens: what a fusion that attends reads of the CNN-RNN: its "steps", or the CNN's "map".
+        own_opinion: the decoder's opinion of a label is also added to its logit, past the fusion.
         without: "cnn_rnn" or "clip" leaves that view out of the fusion; "" none.
         decoder_epochs: phase 0, the decoder on frozen CNN features.
         linear_epochs: the two linear baselines.
@@ -152,6 +153,7 @@ class DemoConfig:
     fusion: str = "concat"
     fusion_options: dict[str, object] = field(default_factory=dict)
     tokens: str = "steps"
+    own_opinion: bool = False
     without: str = ""
     decoder_epochs: int = 8
     linear_epochs: int = 60
@@ -192,6 +194,11 @@ class DemoConfig:
             raise ValueError(
                 f"view is 'map', without a decoder, but fusion {self.fusion!r} would read its "
                 "steps; give tokens='map'"
+            )
+        if self.own_opinion and self.view != "evidence":
+            raise ValueError(
+                f"own_opinion adds the decoder's evidence to the logits, but view is {self.view!r};"
+                " give view='evidence'"
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; give a number from 0, and below 1")

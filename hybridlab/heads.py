@@ -44,6 +44,26 @@ class PerLabelHead(nn.Module):
         return (per_label * self.weight).sum(dim=-1) + self.bias
 
 
+class OwnOpinion(nn.Module):
+    """What a view says of a label by itself: scale * log-odds + bias, a pair for each label.
+
+    Added to a head's logits it is a way around the fusion: the head then learns a correction, and
+    need not learn anew what the view said.
+
+    Shape:
+        odds (B, L) -> (B, L)
+    """
+
+    def __init__(self, n_labels: int):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(n_labels))
+        # a label head starts near the log-odds of a rare label, and so do opinions: once is enough
+        self.bias = nn.Parameter(torch.full((n_labels,), -_RARE))
+
+    def forward(self, odds: Tensor) -> Tensor:
+        return self.scale * odds + self.bias
+
+
 def label_head(fusion: str, dim: int, n_labels: int) -> nn.Module:
     """The head that goes with a fusion: on one vector, on one for each label, or none at all where
     the fusion joins decisions."""

@@ -16,7 +16,7 @@ from hybridlab.encoders.cnn import CNNEncoder
 from hybridlab.fusion import ATTENTIVE, build_fusion
 from hybridlab.fusion.view import View
 from hybridlab.fusion.views import Standardise, cnn_rnn_view
-from hybridlab.heads import ContrastiveHead, label_head
+from hybridlab.heads import ContrastiveHead, OwnOpinion, label_head
 
 if TYPE_CHECKING:
     from hybridlab.encoders.gemma import GemmaFeatures
@@ -70,10 +70,12 @@ class HybridClassifier(nn.Module):
             weight stays where it is, so `state_dict` loads with and without.
         text_bias: a bias on the similarities with the texts; see `heads.ContrastiveHead`.
         options: of the fusion alone; see its class.
+        own_opinion: the decoder's opinion of a label is also added to the label's logit, past the
+            fusion; see `heads.OwnOpinion`. For the view "evidence".
 
     Raises:
-        ValueError: decoder and texts disagree about the number of labels, an unknown name, or
-            steps of the view "map", which has none.
+        ValueError: decoder and texts disagree about the number of labels, an unknown name, steps of
+            the view "map", which has none, or own opinions of a view that has none.
     """
 
     text_emb: Tensor
@@ -92,6 +94,7 @@ class HybridClassifier(nn.Module):
         without: str = "",
         text_bias: bool = False,
         options: Mapping[str, Any] | None = None,
+        own_opinion: bool = False,
     ):
         super().__init__()
         n_labels, text_dim = text_emb.shape
@@ -127,6 +130,12 @@ class HybridClassifier(nn.Module):
             texts=text_emb, **self.options,
         )
         self.label_head = label_head(fusion, dim, n_labels)
+        if own_opinion and view != "evidence":
+            raise ValueError(
+                f"own_opinion adds the decoder's evidence to the logits, but view is {view!r}; "
+                "give view='evidence'"
+            )
+        self.own = OwnOpinion(n_labels) if own_opinion else None
         self.contrastive_head = ContrastiveHead(dim, text_dim, text_bias)
         self.register_buffer("text_emb", text_emb)
 
@@ -167,6 +176,9 @@ class HybridClassifier(nn.Module):
         found = self.fusion(*self.scaled(rnn, clip))
         features = found.vector if found.per_label is None else found.per_label
         logits = self.label_head(features) if found.logits is None else found.logits
+        if self.own is not None and self.without != "cnn_rnn":
+            there = rnn.parts()[1].any(dim=1, keepdim=True)  # (B, 1)
+            logits = logits + self.own(rnn.pooled) * there
         return HybridOutput(
             logits=logits,
             contrastive_logits=self.contrastive_head(features, self.text_emb),
@@ -194,5 +206,6 @@ class HybridClassifier(nn.Module):
     def joint_modules(self) -> nn.ModuleDict:
         """The parts that phase 1 trains: everything after the two views."""
         names = ("view_rnn", "view_clip", "tokens_rnn", "tokens_clip", "fusion", "label_head",
-                 "contrastive_head")
-        return nn.ModuleDict({n: getattr(self, n) for n in names if hasattr(self, n)})
+                 "contrastive_head", "own")
+        found = {name: getattr(self, name, None) for name in names}
+        return nn.ModuleDict({name: part for name, part in found.items() if part is not None})

@@ -41,7 +41,7 @@ READS = {
     "cross-fit": Reads(("cnn train",), (*_TRAINING, *_DECODER, "folds")),
     "fusion": Reads(  # and the decoder's parts, by view: see `parts_read`
         tuple(f"clip {split}" for split in SPLITS),
-        (*_TRAINING, "view", "fusion", "fusion_options", "tokens", "without", "dim",
+        (*_TRAINING, "view", "fusion", "fusion_options", "tokens", "own_opinion", "without", "dim",
          "dropout", "fusion_epochs", "fusion_lr", "alpha", "beta", "classification", "alignment"),
     ),
     "tuned": Reads(("fusion",), (*_TRAINING, "tune_epochs", "vision_lr", "fusion_lr")),

@@ -291,7 +291,7 @@ class Workshop:
     @cached_property
     def fused(self) -> Trained:
         """Phase 1: fusion and heads on the two frozen views."""
-        model = self._new_model(self.clip)
+        model = self.new_model(self.clip)
 
         def compute() -> Tensors:
             views = {split: self.views(split) for split in SPLITS}
@@ -313,7 +313,7 @@ class Workshop:
         if self.config.tune_epochs == 0:
             return self.fused
         clip = frozen_clip()
-        model = self._new_model(clip)
+        model = self.new_model(clip)
 
         def compute() -> Tensors:
             model.joint_modules().load_state_dict(self.fused.model.joint_modules().state_dict())
@@ -389,7 +389,8 @@ class Workshop:
     def _embedded(self, split: str) -> Tensor:
         return self.clip_features(split)["image_emb"]
 
-    def _new_model(self, clip: ClipEncoder) -> HybridClassifier:
+    def new_model(self, clip: ClipEncoder) -> HybridClassifier:
+        """The hybrid before phase 1: a trained decoder, if it is heard; fusion and heads anew."""
         config = self.config
         decoder = self.decoder if config.hears_decoder else self._untrained_decoder()
         return seeded(
@@ -398,7 +399,7 @@ class Workshop:
                 self.cnn, decoder, clip, self.text_emb, dim=config.dim, fusion=config.fusion,
                 dropout=config.dropout, view=config.view, tokens=config.tokens,
                 without=config.without, text_bias=config.alignment == "sigmoid",
-                options=config.fusion_options,
+                options=config.fusion_options, own_opinion=config.own_opinion,
             ),
         )
 

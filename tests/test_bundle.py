@@ -141,6 +141,7 @@ def test_the_model_comes_back_as_it_was(model, tmp_path):
         ({}, {"fusion": "label_query", "options": {"queries": "texts", "heads": 2}}),
         ({}, {"fusion": "compact", "options": {"sketch": 64, "seed": 5}, "without": "clip"}),
         ({}, {"fusion": "late", "options": {"per_label": True}, "text_bias": True}),
+        ({}, {"own_opinion": True}),
     ],
 )
 def test_every_choice_comes_back(cnn, clip, tmp_path, decoder, fusion):
@@ -164,7 +165,8 @@ def test_a_bundle_of_format_1_had_no_choice(copy, cnn, model):
     def older(data):
         data["format_version"] = 1
         for part, names in (("decoder", ("cell", "look", "output", "feed_image", "read")),
-                            ("fusion", ("tokens", "without", "text_bias", "options"))):
+                            ("fusion", ("tokens", "without", "text_bias", "options",
+                                        "own_opinion"))):
             for name in names:
                 del data[part][name]
 

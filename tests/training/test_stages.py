@@ -249,6 +249,38 @@ def test_a_view_is_left_out_and_the_weights_load_across(world, fusion):
             assert torch.equal(model(*swapped).logits, alone)
 
 
+def test_own_opinions_go_past_the_fusion_where_the_view_is_there(world):
+    _, _, cnn, clip, cnn_tokens, decoder, text_emb, _ = world
+
+    def built(**changes):
+        return seeded(0, lambda: HybridClassifier(
+            cnn, decoder, clip, text_emb, dim=32, **changes)).eval()
+
+    plain, own = built(), built(own_opinion=True)
+    with torch.no_grad():
+        decoded = decoder.decode(cnn_tokens.float())
+        rnn = plain.decoder_view(decoded, cnn_tokens.float())
+        views = rnn, View(torch.randn(len(rnn), clip.dim))
+        own.own.scale.uniform_(0.5, 2)
+        more = own.fuse(*views).logits - plain.fuse(*views).logits
+        assert torch.allclose(more, own.own.scale * rnn.pooled + own.own.bias, atol=1e-4)
+        gone = own.fuse(rnn.absent(), views[1]).logits
+        assert torch.equal(gone, plain.fuse(rnn.absent(), views[1]).logits)
+        without = built(own_opinion=True, without="cnn_rnn")
+        without.load_state_dict(own.state_dict())
+        assert torch.allclose(without.fuse(*views).logits, gone, atol=1e-5)
+        # as it starts, and with a head that says nothing yet, the opinion is the decoder's
+        start = built(own_opinion=True)
+        start.label_head.linear.weight.zero_()
+        assert torch.allclose(start.fuse(*views).logits, rnn.pooled, atol=1e-5)
+    assert "own" in own.joint_modules() and "own" not in plain.joint_modules()
+    for view in ("state", "none", "map"):
+        with pytest.raises(ValueError, match="give view='evidence'"):
+            built(own_opinion=True, view=view)
+        with pytest.raises(ValueError, match="give view='evidence'"):
+            DemoConfig(own_opinion=True, view=view)
+
+
 def test_unknown_choices_of_the_hybrid_are_named(world):
     _, _, cnn, clip, _, decoder, text_emb, _ = world
     for wrong in ({"tokens": "words"}, {"without": "cnn"}):
