@@ -31,7 +31,7 @@ from hybridlab.studies.decoding import AMONG, METRICS, _heads, _only, _Scenes
 from hybridlab.studies.decoding import RECIPE as DECODING
 from hybridlab.training.features import Tensors, cached
 from hybridlab.training.held import Held
-from hybridlab.training.independent_heads import fit_heads, head_probs
+from hybridlab.training.independent_heads import cross_fitted_heads
 from hybridlab.training.stacking import KINDS, fit_stacking
 
 METHODS = ("heads", *KINDS)
@@ -58,8 +58,6 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     """
     if strange := set(config) ^ set(RECIPE):
         raise ValueError(f"unknown or missing settings {sorted(strange)}; see RECIPE")
-    if config["folds"] < 2:
-        raise ValueError(f"folds is {config['folds']}; give 2 folds or more")
     for name, known in (("method", METHODS), ("among", AMONG)):
         if config[name] not in known:
             raise ValueError(f"{name} is {config[name]!r}; choose one of {', '.join(known)}")
@@ -97,16 +95,11 @@ def _cross_fitted(shop: _Scenes, seed: int, folds: int) -> Tensor:
     recipe = shop.head_recipe("look")
 
     def compute() -> Tensors:
-        tokens, targets = shop.tokens("train"), torch.from_numpy(shop.targets("train"))
+        targets = torch.from_numpy(shop.targets("train"))
         held = Held((shop.tokens("val"),), torch.from_numpy(shop.targets("val")))
-        order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed))
-        probs = torch.empty_like(targets)
-        for unseen in order.tensor_split(folds):
-            seen = torch.ones(len(tokens), dtype=torch.bool)
-            seen[unseen] = False
-            head = fit_heads(tokens[seen], targets[seen], held, recipe, seed, "look")
-            probs[unseen] = head_probs(head, tokens[unseen])
-        return {"probs": probs}
+        return {"probs": cross_fitted_heads(
+            shop.tokens("train"), targets, held, recipe, seed, folds
+        )}
 
     kept = cached(shop.store, shop.key("opinions", seed, folds, repr(recipe)), compute)
     return _odds(kept["probs"].numpy())

@@ -96,6 +96,32 @@ def fit_heads(
     return head.eval()
 
 
+def cross_fitted_heads(
+    tokens: Tensor, targets: Tensor, held: Held | None, recipe: DecoderRecipe, seed: int,
+    folds: int = 2, kind: str = "look",
+) -> Tensor:
+    """Probabilities (N, L) of the training images, each from heads that have not seen the image
+    (trap 6). They learn from fewer images than heads of all, so their opinions are weaker.
+
+    Args: as in `fit_heads`; the folds are drawn from the seed.
+
+    Raises:
+        ValueError: fewer than two folds, or more folds than images.
+    """
+    if not 2 <= folds <= len(tokens):
+        raise ValueError(
+            f"folds is {folds} for {len(tokens)} images; give 2 or more, and no more than there are"
+        )
+    order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed))
+    probs = torch.empty_like(targets)
+    for unseen in order.tensor_split(folds):
+        seen = torch.ones(len(tokens), dtype=torch.bool)
+        seen[unseen] = False
+        head = fit_heads(tokens[seen], targets[seen], held, recipe, seed, kind)
+        probs[unseen] = head_probs(head, tokens[unseen])
+    return probs
+
+
 @torch.no_grad()
 def head_probs(head: nn.Module, tokens: Tensor) -> Tensor:
     """Probabilities (N, L) of a split's tokens."""

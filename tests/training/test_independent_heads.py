@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hybridlab.training import independent_heads
 from hybridlab.training.held import Held
-from hybridlab.training.independent_heads import LookingHead, PooledHead, fit_heads, head_probs
+from hybridlab.training.independent_heads import (
+    LookingHead,
+    PooledHead,
+    cross_fitted_heads,
+    fit_heads,
+    head_probs,
+)
 from hybridlab.training.recipes import DecoderRecipe
 
 
@@ -72,3 +79,25 @@ def test_an_unknown_kind_is_named():
     tokens, targets = task(4)
     with pytest.raises(ValueError, match="kind is 'max'; choose one of mean, look"):
         fit_heads(tokens, targets, None, RECIPE, 0, "max")
+
+
+def test_cross_fitted_opinions_come_from_heads_that_have_not_seen_the_image(monkeypatch):
+    tokens, targets = task(30)
+    fitted = []
+
+    def fit(some, *others):
+        fitted.append(some)
+        return None
+
+    def say(head, some):
+        assert not any((row == other).all() for row in some for other in fitted[-1])
+        return torch.full((len(some), 4), 0.25 + 0.1 * len(fitted))
+
+    monkeypatch.setattr(independent_heads, "fit_heads", fit)
+    monkeypatch.setattr(independent_heads, "head_probs", say)
+    found = cross_fitted_heads(tokens, targets, None, RECIPE, 0, 3)
+    assert len(fitted) == 3 and sorted(found[:, 0].tolist()) == pytest.approx(
+        [0.35] * 10 + [0.45] * 10 + [0.55] * 10)
+    for folds in (1, 31):
+        with pytest.raises(ValueError, match="give 2 or more"):
+            cross_fitted_heads(tokens, targets, None, RECIPE, 0, folds)
