@@ -9,7 +9,7 @@ import pytest
 
 from hybridlab.fusion import FUSIONS
 from hybridlab.studies import fusions
-from hybridlab.studies.fusing import METHODS, RECIPE, groups_of, pipeline_of, run
+from hybridlab.studies.fusing import METHODS, OPINIONS, RECIPE, groups_of, pipeline_of, run
 
 SMALL = {**RECIPE, "train": 24, "val": 12, "test": 16, "batch_size": 8, "decoder_epochs": 1,
          "fusion_epochs": 1, "head_epochs": 1, "cnn_size": 64, "dim": 16}
@@ -25,11 +25,29 @@ def test_every_method_scores_the_same_scenes(store, method):
     out = run({**SMALL, "method": method}, 1, store)
     assert out.scores.shape == out.decisions.shape == (16, 80) and out.parameters > 0
     assert out.scores.min() >= 0 and out.scores.max() <= 1
-    assert ("weight" in out.extra) == (method in ("with_scores", "two_fused"))
+    mixes = ("with_scores", "two_fused", "looking_both", "looking_twice")
+    assert ("weight" in out.extra) == (method in mixes) and 0 < out.extra["val_mean_ap"] <= 1
     assert ("fusion_flop" in out.extra) == (method in ("fused", "with_scores", "two_fused"))
     again = run({**SMALL, "method": method}, 1, store)
     assert np.array_equal(out.scores, again.scores)
     assert np.array_equal(out.decisions, again.decisions)
+
+
+@pytest.mark.parametrize("opinions", OPINIONS)
+def test_others_opinions_may_stand_in_the_decoder_s_place(store, opinions):
+    config = {**SMALL, "opinions": opinions}
+    one, again = run(config, 1, store), run(config, 1, store)
+    assert np.array_equal(one.scores, again.scores)
+    own = run({**config, "own_opinion": True}, 1, store)
+    assert own.parameters == one.parameters + 160
+    if opinions != "decoder":
+        assert not np.array_equal(one.scores, run(SMALL, 1, store).scores)
+
+
+def test_two_decisions_on_the_decoder_s_scores(store):
+    sets, cut = (run({**SMALL, "method": name}, 1, store) for name in ("cnn_rnn_sets", "cnn_rnn"))
+    assert np.array_equal(sets.scores, cut.scores)
+    assert not np.array_equal(sets.decisions, cut.decisions)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -41,7 +59,8 @@ def test_every_fusion_tells_what_it_costs(store, fusion):
 
 def test_leaving_a_view_out_keeps_the_cost_and_changes_the_scores(store):
     whole, alone = run(SMALL, 1, store), run({**SMALL, "without": "cnn_rnn"}, 1, store)
-    assert whole.extra == alone.extra
+    for name in ("fusion_parameters", "fusion_flop"):
+        assert whole.extra[name] == alone.extra[name]
     assert not np.array_equal(whole.scores, alone.scores)
 
 
@@ -54,7 +73,8 @@ def test_groups_are_of_labels_that_are_there(store):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"method": "magic"}, "choose one of fused"), ({"wings": 2}, "unknown or missing.*wings"),
+    ({"method": "magic"}, "choose one of fused"),
+    ({"opinions": "mine"}, "choose one of decoder"), ({"wings": 2}, "unknown or missing.*wings"),
     ({"fusion": "glue"}, "unknown fusion"),
 ])
 def test_mistakes_are_named(store, change, words):
