@@ -41,14 +41,13 @@ from hybridlab.training.sources import training_code
 METHODS = ("heads", "mean_heads", "decoder", "both", "two_heads")
 DECISIONS = ("sets", "threshold")
 AMONG = ("all", "small", "large", "hidden", "clear")
-MOST_PLACES = 12  # a side; larger maps are averaged down to it
 _WORLD = ("cooccurrence", "clutter", "imbalance")
 _SIZES = ("train", "val", "test")
 
 RECIPE: dict[str, Any] = {
     "method": "decoder", "world_seed": 0, **{name: getattr(SceneConfig(), name) for name in _WORLD},
     "missing": 0.0, "train": 3000, "val": 600, "test": 1000, "cnn_size": 192, "cnn_stage": "stage5",
-    "head_epochs": 30, "decisions": "sets", "marginal": "max_over_steps", "beams": 1,
+    "places": 6, "head_epochs": 30, "decisions": "sets", "marginal": "max_over_steps", "beams": 1,
     "length_power": 0.0, "among": "all",
     **{field.name: field.default for field in fields(DecoderRecipe)}, "epochs": 20, "read": "gelu",
 }
@@ -99,7 +98,9 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
 
     Args:
         config: `RECIPE` with some values changed. "missing" hides annotations of the training
-            scenes alone. "beams" and "length_power" decode, "marginal" names the probabilities.
+            scenes alone. Maps of more than "places" a side are averaged down to that; stage 5 has
+            6 at a size of 192. "beams" and "length_power" decode, "marginal" names the
+            probabilities.
             "decisions": the decoder's own "sets", or a "threshold" on its probabilities, one for
             all labels, fitted on the validation scenes; the other methods have thresholds only.
             "among" leaves out test entries: positives that are not "small" or "large" (the third
@@ -177,20 +178,20 @@ class _Scenes:
     def tokens(self, split: str) -> Tensor:
         """(N, P, C), half precision."""
         size, stage = self.config["cnn_size"], self.config["cnn_stage"]
+        side = self.config["places"]
 
         def compute() -> Tensors:
             cnn, found = frozen_cnn(size, stage), []
             with torch.inference_mode():
                 for few in chunks(drawn(self.data[split])):
                     seen = cnn(cnn.preprocessing(few)).feature_map
-                    if seen.shape[-1] > MOST_PLACES:
-                        seen = F.adaptive_avg_pool2d(seen, MOST_PLACES)
+                    if seen.shape[-1] > side:
+                        seen = F.adaptive_avg_pool2d(seen, side)
                     found.append(seen.flatten(2).transpose(1, 2).half())
             return {"tokens": torch.cat(found)}
 
-        return cached(self.store, "decoding-" + cnn_key(size, stage, self.data[split]), compute)[
-            "tokens"
-        ]
+        whole = f"decoding-{side}-{cnn_key(size, stage, self.data[split])}"
+        return cached(self.store, whole, compute)["tokens"]
 
     def boxes(self, split: str) -> LabelBoxes:
         """The largest box of each label."""
@@ -210,8 +211,9 @@ class _Scenes:
         """The name of a trained part: everything that it depends on."""
         size, stage = self.config["cnn_size"], self.config["cnn_stage"]
         here = Path(__file__).read_bytes().replace(b"\r\n", b"\n").decode()
+        looks = [self.config["places"]] + [cnn_key(size, stage, self.data[of]) for of in _SIZES]
         whole = [what, seed, self.config["missing"], facts, training_code(), here,
-                 torch.__version__, [cnn_key(size, stage, self.data[split]) for split in _SIZES]]
+                 torch.__version__, looks]
         return f"{what}-{short_hash(json.dumps(whole))}"
 
 

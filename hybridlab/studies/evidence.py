@@ -38,7 +38,7 @@ METHODS = ("heads", *KINDS)
 # There is no decoder here: of its settings only those of the heads count.
 _OF_HEADS = ("dim", "dropout", "batch_size", "lr", "weight_decay", "head_epochs")
 _OF_SCENES = ("world_seed", "cooccurrence", "clutter", "imbalance", "missing", "train", "val",
-              "test", "cnn_size", "cnn_stage", "among")
+              "test", "cnn_size", "cnn_stage", "places", "among")
 RECIPE: dict[str, Any] = {
     **{name: DECODING[name] for name in (*_OF_SCENES, *_OF_HEADS)},
     "method": "stacked", "stack_epochs": 30, "folds": 2,

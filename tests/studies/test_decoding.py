@@ -48,6 +48,15 @@ def test_own_sets_and_a_threshold_are_other_decisions_on_the_same_scores(store):
     assert not np.array_equal(own.decisions, cut.decisions)
 
 
+def test_maps_of_more_places_are_averaged_down(store):
+    shops = [_Scenes({**SMALL, "cnn_stage": "stage4", "places": side}, store) for side in (2, 9)]
+    few, all_of_them = (shop.tokens("val").float() for shop in shops)
+    assert (few.shape[1], all_of_them.shape[1]) == (4, 16)
+    quarters = all_of_them.unflatten(1, (2, 2, 2, 2)).mean((2, 4)).flatten(1, 2)
+    assert torch.allclose(few, quarters, atol=1e-2)
+    assert shops[0].key("heads", 0) != shops[1].key("heads", 0)
+
+
 def test_missing_annotations_hide_training_labels_only(store):
     shop = _Scenes({**SMALL, "missing": 0.6}, store)
     assert 0.5 < (shop.targets("train") == -1).mean() < 0.7
