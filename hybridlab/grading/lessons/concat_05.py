@@ -55,12 +55,13 @@ def check_concat_fusion(trial: Trial) -> None:
     with trial.part("rows that hardly vary", _CRASHES):
         a, b, weight, bias = _views(trial.rng, False)
         flat = exact(a / 512), exact(b / 512), weight, np.full_like(bias, 0.25)
+        # y is rounded at 3e-8, and what is left of it divided by some 0.005: 6e-6, wherever y lies
         trial.equal(trial.call(_NAME, *map(tensor, flat)), _right(*flat),
                     "the fused vectors where the numbers of a row hardly differ", [
                         Mistake("1e-5 was added to the deviation; it stands under the root, beside "
                                 "the variance.", _right(*flat, outside=True)),
                         Mistake("The 1e-5 under the root is missing.", _right(*flat, eps=0.0)),
-                    ], rtol=1e-3, hint=_TINY, shape_hint=_SHAPE)
+                    ], rtol=1e-3, atol=1e-4, hint=_TINY, shape_hint=_SHAPE)
     with trial.part("gradients and dtype", _CRASHES):
         drawn = _views(trial.rng, False)
         given = [tensor(each, double=True, gradient=True) for each in drawn]
