@@ -13,7 +13,29 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 
 
-# %% Exercise 2.1: Scores in the joint embedding
+# %% Exercise 2.1: Sets as sequences
+def order_by_frequency(targets: np.ndarray, rare_first: bool) -> list[list[int]]:
+    """The labels of each image in the order in which a decoder learns to write them, then STOP.
+
+    A label's frequency is the number of images (of all N) that have it. The most frequent comes
+    first, or with rare_first the rarest; of equally frequent labels the lower column comes first,
+    with rare_first, too. A target of -1 is not annotated and counts as absent, in the frequencies
+    as well as in the lists. Each list ends in STOP, which is L; an image without a label is [L].
+
+    Shape:
+        targets (N, L) of 1, 0 and -1 -> N lists, of any lengths
+
+    Example:
+        targets [[1, 1, 1,  0],    L is 4, the frequencies are [1, 1, 2, 0]
+                 [0, 0, 1,  0],
+                 [0, 0, 0, -1]]
+        frequent first -> [[2, 0, 1, 4], [2, 4], [4]]
+        rare first     -> [[0, 1, 2, 4], [2, 4], [4]]
+    """
+    raise NotImplementedError("Exercise 2.1: Sets as sequences")
+
+
+# %% Exercise 2.2: Scores in the joint embedding
 def joint_scores(
     state: torch.Tensor,
     image: torch.Tensor,
@@ -40,29 +62,7 @@ def joint_scores(
         their sum is [1, .5], its tanh [.7616, .4621]
         label_emb [[1, 0], [0, 2], [1, -1]] -> [[.7616, .9242, .2995]], the last one is STOP's
     """
-    raise NotImplementedError("Exercise 2.1: Scores in the joint embedding")
-
-
-# %% Exercise 2.2: Sets as sequences
-def order_by_frequency(targets: np.ndarray, rare_first: bool) -> list[list[int]]:
-    """The labels of each image in the order in which a decoder learns to write them, then STOP.
-
-    A label's frequency is the number of images (of all N) that have it. The most frequent comes
-    first, or with rare_first the rarest; of equally frequent labels the lower column comes first,
-    with rare_first, too. A target of -1 is not annotated and counts as absent, in the frequencies
-    as well as in the lists. Each list ends in STOP, which is L; an image without a label is [L].
-
-    Shape:
-        targets (N, L) of 1, 0 and -1 -> N lists, of any lengths
-
-    Example:
-        targets [[1, 1, 1,  0],    L is 4, the frequencies are [1, 1, 2, 0]
-                 [0, 0, 1,  0],
-                 [0, 0, 0, -1]]
-        frequent first -> [[2, 0, 1, 4], [2, 4], [4]]
-        rare first     -> [[0, 1, 2, 4], [2, 4], [4]]
-    """
-    raise NotImplementedError("Exercise 2.2: Sets as sequences")
+    raise NotImplementedError("Exercise 2.2: Scores in the joint embedding")
 
 
 # %% Exercise 2.3: The loss of a sequence
@@ -144,37 +144,7 @@ def max_over_steps(step_probs: torch.Tensor, label_seq: torch.Tensor) -> torch.T
     raise NotImplementedError("Exercise 2.5: One probability for each label")
 
 
-# %% Exercise 2.6: Which step learns which label
-def pla_order(costs: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Predicted label alignment (Yazici et al. 2020, arXiv 1911.09996): an order for the labels of
-    one image, made from what the decoder says by itself.
-
-    A step that predicts one of the image's labels keeps it, unless an earlier step has predicted
-    it, too: then that one has it. The labels and the steps that are left are assigned to each
-    other, one to one, so that the sum of their costs is least:
-    `rows, columns = linear_sum_assignment(matrix)` (imported at the top of the file) finds the n
-    entries of an (n, n) matrix with the least sum, one in each row and column.
-
-    Args:
-        costs: costs[t, j] = -log of the probability of labels[j] at step t; finite.
-        labels: the numbers of the image's n labels, each once, in no order.
-        predicted: the number that each of the first n steps predicts: any label, or STOP.
-
-    Shape:
-        costs (n, n), labels (n,), predicted (n,) -> (n,), the numbers of `labels` in the order of
-        the steps
-
-    Example:
-        labels [7, 2, 5], predicted [2, 9, 2], costs [[1.6,  .6, 2.3],
-                                                      [1.2, 2.0, 1.5],
-                                                      [1.9,  .4, 3.0]]
-        Step 0 keeps 2; step 2 says the same, but later. Left are steps 1 and 2, labels 7 and 5:
-        7 then 5 costs 1.2 + 3.0 = 4.2, 5 then 7 costs 1.5 + 1.9 = 3.4 -> [2, 5, 7]
-    """
-    raise NotImplementedError("Exercise 2.6: Which step learns which label")
-
-
-# %% Exercise 2.7: What the next step is told
+# %% Exercise 2.6: What the next step is told
 def feed_scheduled(
     true_labels: torch.Tensor, step_logits: torch.Tensor, coins: torch.Tensor, truth: float
 ) -> torch.Tensor:
@@ -201,4 +171,34 @@ def feed_scheduled(
                      [1, 0, 3,  2, 0]]    own label 2
         -> [3, 1, 2]
     """
-    raise NotImplementedError("Exercise 2.7: What the next step is told")
+    raise NotImplementedError("Exercise 2.6: What the next step is told")
+
+
+# %% Exercise 2.7: Which step learns which label
+def pla_order(costs: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Predicted label alignment (Yazici et al. 2020, arXiv 1911.09996): an order for the labels of
+    one image, made from what the decoder says by itself.
+
+    A step that predicts one of the image's labels keeps it, unless an earlier step has predicted
+    it, too: then that one has it. The labels and the steps that are left are assigned to each
+    other, one to one, so that the sum of their costs is least:
+    `rows, columns = linear_sum_assignment(matrix)` (imported at the top of the file) finds the n
+    entries of an (n, n) matrix with the least sum, one in each row and column.
+
+    Args:
+        costs: costs[t, j] = -log of the probability of labels[j] at step t; finite.
+        labels: the numbers of the image's n labels, each once, in no order.
+        predicted: the number that each of the first n steps predicts: any label, or STOP.
+
+    Shape:
+        costs (n, n), labels (n,), predicted (n,) -> (n,), the numbers of `labels` in the order of
+        the steps
+
+    Example:
+        labels [7, 2, 5], predicted [2, 9, 2], costs [[1.6,  .6, 2.3],
+                                                      [1.2, 2.0, 1.5],
+                                                      [1.9,  .4, 3.0]]
+        Step 0 keeps 2; step 2 says the same, but later. Left are steps 1 and 2, labels 7 and 5:
+        7 then 5 costs 1.2 + 3.0 = 4.2, 5 then 7 costs 1.5 + 1.9 = 3.4 -> [2, 5, 7]
+    """
+    raise NotImplementedError("Exercise 2.7: Which step learns which label")

@@ -76,27 +76,27 @@ def cross_attention(
     raise NotImplementedError("Exercise 5.3: Cross-attention with a mask")
 
 
-# %% Exercise 5.4: Several positives
-def multi_positive_infonce(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """A contrastive loss of images with label texts, where an image has several (trap 13).
+# %% Exercise 5.4: Late fusion
+def late_fusion(
+    probs: torch.Tensor, votes: torch.Tensor, present: torch.Tensor
+) -> torch.Tensor:
+    """The weighted vote of several views, some of which may be missing (seed 001, late fusion).
 
-    A positive of an image is a label whose target is 1, a negative one whose target is 0; -1 is not
-    annotated and counts as neither. Each positive competes with the image's negatives only:
-
-        loss of a positive p = -log( e^p / (e^p + sum of e^n over the image's negatives) )
-
-    An image's loss is the mean over its positives, and the result the mean over the images that
-    have one. If no image has, it is 0, with gradients of 0. An image without negatives costs 0. It
-    must be exact for logits of 1000 and -1000, and keep the dtype.
+    The weights are the softmax of votes: one for each of the M views, positive, and 1 together.
+    P = sum over the views of weight times probability. Where a view of an image is missing
+    (present is False), it has no vote, whatever stands in probs, NaN as well, and the weights of
+    the image's other views are scaled up so that they add up to 1 again. An image of which all
+    views are missing gets 0. Gradients flow to probs and votes, and the dtype is kept.
 
     Shape:
-        logits (B, L), scaled similarities; targets (B, L) of 1, 0 and -1 -> a tensor without axes
+        probs (M, B, L) in [0, 1], votes (M,) of any numbers, present (M, B) bool -> (B, L)
 
     Example:
-        logits [[2, 1, 0, 3]], targets [[1, 1, 0, -1]]
-        -log(e^2 / (e^2 + e^0)) = .1269, -log(e^1 / (e^1 + e^0)) = .3133 -> .2201
+        votes [0, log 3]: the weights are [.25, .75]
+        probs [[[.8], [.8]], [[.4], [NaN]]], present [[True, True], [True, False]]
+        image 0: .25 * .8 + .75 * .4 = .5; image 1 has its first view only: .8 -> [[.5], [.8]]
     """
-    raise NotImplementedError("Exercise 5.4: Several positives")
+    raise NotImplementedError("Exercise 5.4: Late fusion")
 
 
 # %% Exercise 5.5: Compact bilinear pooling
@@ -131,27 +131,27 @@ def compact_bilinear(
     raise NotImplementedError("Exercise 5.5: Compact bilinear pooling")
 
 
-# %% Exercise 5.6: Late fusion
-def late_fusion(
-    probs: torch.Tensor, votes: torch.Tensor, present: torch.Tensor
-) -> torch.Tensor:
-    """The weighted vote of several views, some of which may be missing (seed 001, late fusion).
+# %% Exercise 5.6: Several positives
+def multi_positive_infonce(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """A contrastive loss of images with label texts, where an image has several (trap 13).
 
-    The weights are the softmax of votes: one for each of the M views, positive, and 1 together.
-    P = sum over the views of weight times probability. Where a view of an image is missing
-    (present is False), it has no vote, whatever stands in probs, NaN as well, and the weights of
-    the image's other views are scaled up so that they add up to 1 again. An image of which all
-    views are missing gets 0. Gradients flow to probs and votes, and the dtype is kept.
+    A positive of an image is a label whose target is 1, a negative one whose target is 0; -1 is not
+    annotated and counts as neither. Each positive competes with the image's negatives only:
+
+        loss of a positive p = -log( e^p / (e^p + sum of e^n over the image's negatives) )
+
+    An image's loss is the mean over its positives, and the result the mean over the images that
+    have one. If no image has, it is 0, with gradients of 0. An image without negatives costs 0. It
+    must be exact for logits of 1000 and -1000, and keep the dtype.
 
     Shape:
-        probs (M, B, L) in [0, 1], votes (M,) of any numbers, present (M, B) bool -> (B, L)
+        logits (B, L), scaled similarities; targets (B, L) of 1, 0 and -1 -> a tensor without axes
 
     Example:
-        votes [0, log 3]: the weights are [.25, .75]
-        probs [[[.8], [.8]], [[.4], [NaN]]], present [[True, True], [True, False]]
-        image 0: .25 * .8 + .75 * .4 = .5; image 1 has its first view only: .8 -> [[.5], [.8]]
+        logits [[2, 1, 0, 3]], targets [[1, 1, 0, -1]]
+        -log(e^2 / (e^2 + e^0)) = .1269, -log(e^1 / (e^1 + e^0)) = .3133 -> .2201
     """
-    raise NotImplementedError("Exercise 5.6: Late fusion")
+    raise NotImplementedError("Exercise 5.6: Several positives")
 
 
 # %% Exercise 5.7: The total loss

@@ -13,7 +13,35 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 
 
-# %% Exercise 2.1: Scores in the joint embedding
+# %% Exercise 2.1: Sets as sequences
+def order_by_frequency(targets: np.ndarray, rare_first: bool) -> list[list[int]]:
+    """The labels of each image in the order in which a decoder learns to write them, then STOP.
+
+    A label's frequency is the number of images (of all N) that have it. The most frequent comes
+    first, or with rare_first the rarest; of equally frequent labels the lower column comes first,
+    with rare_first, too. A target of -1 is not annotated and counts as absent, in the frequencies
+    as well as in the lists. Each list ends in STOP, which is L; an image without a label is [L].
+
+    Shape:
+        targets (N, L) of 1, 0 and -1 -> N lists, of any lengths
+
+    Example:
+        targets [[1, 1, 1,  0],    L is 4, the frequencies are [1, 1, 2, 0]
+                 [0, 0, 1,  0],
+                 [0, 0, 0, -1]]
+        frequent first -> [[2, 0, 1, 4], [2, 4], [4]]
+        rare first     -> [[0, 1, 2, 4], [2, 4], [4]]
+    """
+    ### BEGIN SOLUTION
+    present = targets == 1
+    frequency = present.sum(axis=0)  # (L,)
+    order = np.argsort(frequency if rare_first else -frequency, kind="stable")
+    stop = targets.shape[1]
+    return [[*(int(label) for label in order if row[label]), stop] for row in present]
+    ### END SOLUTION
+
+
+# %% Exercise 2.2: Scores in the joint embedding
 def joint_scores(
     state: torch.Tensor,
     image: torch.Tensor,
@@ -43,34 +71,6 @@ def joint_scores(
     ### BEGIN SOLUTION
     joint = torch.tanh(state @ w_state.T + image @ w_image.T)  # (B, D)
     return joint @ label_emb.T  # (B, L + 1)
-    ### END SOLUTION
-
-
-# %% Exercise 2.2: Sets as sequences
-def order_by_frequency(targets: np.ndarray, rare_first: bool) -> list[list[int]]:
-    """The labels of each image in the order in which a decoder learns to write them, then STOP.
-
-    A label's frequency is the number of images (of all N) that have it. The most frequent comes
-    first, or with rare_first the rarest; of equally frequent labels the lower column comes first,
-    with rare_first, too. A target of -1 is not annotated and counts as absent, in the frequencies
-    as well as in the lists. Each list ends in STOP, which is L; an image without a label is [L].
-
-    Shape:
-        targets (N, L) of 1, 0 and -1 -> N lists, of any lengths
-
-    Example:
-        targets [[1, 1, 1,  0],    L is 4, the frequencies are [1, 1, 2, 0]
-                 [0, 0, 1,  0],
-                 [0, 0, 0, -1]]
-        frequent first -> [[2, 0, 1, 4], [2, 4], [4]]
-        rare first     -> [[0, 1, 2, 4], [2, 4], [4]]
-    """
-    ### BEGIN SOLUTION
-    present = targets == 1
-    frequency = present.sum(axis=0)  # (L,)
-    order = np.argsort(frequency if rare_first else -frequency, kind="stable")
-    stop = targets.shape[1]
-    return [[*(int(label) for label in order if row[label]), stop] for row in present]
     ### END SOLUTION
 
 
@@ -169,7 +169,40 @@ def max_over_steps(step_probs: torch.Tensor, label_seq: torch.Tensor) -> torch.T
     ### END SOLUTION
 
 
-# %% Exercise 2.6: Which step learns which label
+# %% Exercise 2.6: What the next step is told
+def feed_scheduled(
+    true_labels: torch.Tensor, step_logits: torch.Tensor, coins: torch.Tensor, truth: float
+) -> torch.Tensor:
+    """The inputs of the next step in scheduled sampling (Bengio et al. 2015, arXiv 1506.03099).
+
+    Each image has a coin of its own. Where it is below truth, the next step is told the true label,
+    elsewhere the decoder's own: its best LABEL, even if STOP scores higher. STOP, the last column,
+    is never fed, as the true sequence goes on. With truth 1 this is teacher forcing, with 0 free
+    running.
+    (For training the decoder only: states of such a pass have read true labels.)
+
+    Args:
+        true_labels: STOP is not among them.
+        coins: numbers in [0, 1); one that equals truth is not below it.
+        truth: the probability of the truth, from 0 to 1.
+
+    Shape:
+        true_labels (B,) of whole numbers (int64), step_logits (B, L + 1), coins (B,) -> (B,), int64
+
+    Example:
+        true_labels [3, 0, 1], coins [.2, .7, .5], truth .5
+        step_logits [[9, 0, 0,  0, 0],    the first image is told its true label 3; the second one's
+                     [0, 2, 1, -1, 5],    best is STOP, its best label 1; the third coin equals .5:
+                     [1, 0, 3,  2, 0]]    own label 2
+        -> [3, 1, 2]
+    """
+    ### BEGIN SOLUTION
+    own = step_logits[:, :-1].argmax(dim=1)  # without STOP
+    return torch.where(coins < truth, true_labels, own)
+    ### END SOLUTION
+
+
+# %% Exercise 2.7: Which step learns which label
 def pla_order(costs: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Predicted label alignment (Yazici et al. 2020, arXiv 1911.09996): an order for the labels of
     one image, made from what the decoder says by itself.
@@ -204,37 +237,4 @@ def pla_order(costs: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> n
     rows, columns = linear_sum_assignment(costs[np.ix_(steps, left)])
     chosen[steps[rows]] = left[columns]
     return labels[chosen]
-    ### END SOLUTION
-
-
-# %% Exercise 2.7: What the next step is told
-def feed_scheduled(
-    true_labels: torch.Tensor, step_logits: torch.Tensor, coins: torch.Tensor, truth: float
-) -> torch.Tensor:
-    """The inputs of the next step in scheduled sampling (Bengio et al. 2015, arXiv 1506.03099).
-
-    Each image has a coin of its own. Where it is below truth, the next step is told the true label,
-    elsewhere the decoder's own: its best LABEL, even if STOP scores higher. STOP, the last column,
-    is never fed, as the true sequence goes on. With truth 1 this is teacher forcing, with 0 free
-    running.
-    (For training the decoder only: states of such a pass have read true labels.)
-
-    Args:
-        true_labels: STOP is not among them.
-        coins: numbers in [0, 1); one that equals truth is not below it.
-        truth: the probability of the truth, from 0 to 1.
-
-    Shape:
-        true_labels (B,) of whole numbers (int64), step_logits (B, L + 1), coins (B,) -> (B,), int64
-
-    Example:
-        true_labels [3, 0, 1], coins [.2, .7, .5], truth .5
-        step_logits [[9, 0, 0,  0, 0],    the first image is told its true label 3; the second one's
-                     [0, 2, 1, -1, 5],    best is STOP, its best label 1; the third coin equals .5:
-                     [1, 0, 3,  2, 0]]    own label 2
-        -> [3, 1, 2]
-    """
-    ### BEGIN SOLUTION
-    own = step_logits[:, :-1].argmax(dim=1)  # without STOP
-    return torch.where(coins < truth, true_labels, own)
     ### END SOLUTION

@@ -1,4 +1,4 @@
-"""Check of lesson 02's predicted label alignment (2.6, trap 4)."""
+"""Check of lesson 02's predicted label alignment (2.7, trap 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check of lesson 02's inputs in scheduled sampling (2.7)."""
+"""Check of lesson 02's inputs in scheduled sampling (2.6)."""
 
 from __future__ import annotations
 

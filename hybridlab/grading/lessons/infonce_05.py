@@ -1,4 +1,4 @@
-"""Check of lesson 05's contrastive loss with several positives (5.4, trap 13)."""
+"""Check of lesson 05's contrastive loss with several positives (5.6, trap 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check of lesson 02's scores in the joint embedding (2.1)."""
+"""Check of lesson 02's scores in the joint embedding (2.2)."""
 
 from __future__ import annotations
 

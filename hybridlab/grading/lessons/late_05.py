@@ -1,4 +1,4 @@
-"""Check of lesson 05's late fusion (5.6, seed 001)."""
+"""Check of lesson 05's late fusion (5.4, seed 001)."""
 
 from __future__ import annotations
 

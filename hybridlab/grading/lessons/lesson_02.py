@@ -12,26 +12,6 @@ from hybridlab.grading.manifest import Exercise
 EXERCISES = (
     Exercise(
         id="2.1",
-        title="Scores in the joint embedding",
-        functions=("joint_scores",),
-        difficulty=1,
-        minutes=10,
-        hints=(
-            "Three matrix products and one tanh. Write down the shapes: which of them brings a "
-            "state, which an image, to the D numbers that a label's embedding has?",
-            "state @ w_state.T is (B, D), and so is image @ w_image.T. They are added before tanh; "
-            "label_emb.T then turns D numbers into L + 1 scores.",
-            "joint = torch.tanh(state @ w_state.T + image @ w_image.T); the scores are joint @ "
-            "label_emb.T. Nothing comes after: no softmax, no sigmoid.",
-        ),
-        points={
-            "the worked example": 1, "any state and image": 2, "huge sums": 1,
-            "gradients and dtype": 2,
-        },
-        check=check_joint_scores,
-    ),
-    Exercise(
-        id="2.2",
         title="Sets as sequences",
         functions=("order_by_frequency",),
         difficulty=1,
@@ -50,6 +30,26 @@ EXERCISES = (
             "equally frequent labels": 1, "images without labels": 1,
         },
         check=check_order_by_frequency,
+    ),
+    Exercise(
+        id="2.2",
+        title="Scores in the joint embedding",
+        functions=("joint_scores",),
+        difficulty=1,
+        minutes=10,
+        hints=(
+            "Three matrix products and one tanh. Write down the shapes: which of them brings a "
+            "state, which an image, to the D numbers that a label's embedding has?",
+            "state @ w_state.T is (B, D), and so is image @ w_image.T. They are added before tanh; "
+            "label_emb.T then turns D numbers into L + 1 scores.",
+            "joint = torch.tanh(state @ w_state.T + image @ w_image.T); the scores are joint @ "
+            "label_emb.T. Nothing comes after: no softmax, no sigmoid.",
+        ),
+        points={
+            "the worked example": 1, "any state and image": 2, "huge sums": 1,
+            "gradients and dtype": 2,
+        },
+        check=check_joint_scores,
     ),
     Exercise(
         id="2.3",
@@ -115,6 +115,25 @@ EXERCISES = (
     ),
     Exercise(
         id="2.6",
+        title="What the next step is told",
+        functions=("feed_scheduled",),
+        difficulty=1,
+        minutes=10,
+        hints=(
+            "First the decoder's own label for each image; then, image by image, that one or the "
+            "true one. Which columns may win?",
+            "argmax(dim=1) over all columns but the last gives the best label of each row. "
+            "coins < truth is (B,) bool.",
+            "own = step_logits[:, :-1].argmax(dim=1); torch.where(coins < truth, true_labels, own)",
+        ),
+        points={
+            "the worked example": 1, "any coins": 2, "STOP is never fed": 1,
+            "the ends, and coins that equal truth": 1, "dtype": 1,
+        },
+        check=check_feed_scheduled,
+    ),
+    Exercise(
+        id="2.7",
         title="Which step learns which label",
         functions=("pla_order",),
         difficulty=3,
@@ -137,24 +156,5 @@ EXERCISES = (
             "all right, and one label": 1,
         },
         check=check_pla_order,
-    ),
-    Exercise(
-        id="2.7",
-        title="What the next step is told",
-        functions=("feed_scheduled",),
-        difficulty=1,
-        minutes=10,
-        hints=(
-            "First the decoder's own label for each image; then, image by image, that one or the "
-            "true one. Which columns may win?",
-            "argmax(dim=1) over all columns but the last gives the best label of each row. "
-            "coins < truth is (B,) bool.",
-            "own = step_logits[:, :-1].argmax(dim=1); torch.where(coins < truth, true_labels, own)",
-        ),
-        points={
-            "the worked example": 1, "any coins": 2, "STOP is never fed": 1,
-            "the ends, and coins that equal truth": 1, "dtype": 1,
-        },
-        check=check_feed_scheduled,
     ),
 )

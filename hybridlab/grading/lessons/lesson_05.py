@@ -74,25 +74,24 @@ EXERCISES = (
     ),
     Exercise(
         id="5.4",
-        title="Several positives",
-        functions=("multi_positive_infonce",),
+        title="Late fusion",
+        functions=("late_fusion",),
         difficulty=2,
         minutes=20,
         hints=(
-            "Which columns stand below the line for a positive p: the other positives, too? And "
-            "what of the entries of -1?",
-            "rest = logits.masked_fill(targets != 0, lowest).logsumexp(dim=1, keepdim=True) is the "
-            "log of the negatives' sum, (B, 1). -log(e^p / (e^p + e^rest)) is "
-            "log(1 + e^(rest - p)): F.softplus(rest - logits).",
-            "each = F.softplus(rest - logits).masked_fill(targets != 1, 0); an image's sum over "
-            "its count.clamp(min=1); their sum over (count > 0).sum().clamp(min=1). lowest is "
-            "torch.finfo(logits.dtype).min.",
+            "Begin with all views there. Then: which weights does an image have of which one view "
+            "is missing, and what do they add up to?",
+            "votes.softmax(dim=0)[:, None] * present is (M, B): a weight for each view of each "
+            "image, 0 where it is missing. Divide by its sum over the views. NaN times 0 is NaN, "
+            "so fill probs first.",
+            "weights = weights / weights.sum(dim=0).clamp(min=torch.finfo(weights.dtype).tiny); "
+            "(weights[:, :, None] * probs.masked_fill(~present[:, :, None], 0)).sum(dim=0).",
         ),
         points={
-            "the worked example": 1, "any targets": 2, "images without positives or negatives": 2,
-            "huge logits": 1, "gradients and dtype": 1,
+            "the worked example": 1, "all views are there": 2, "some views are missing": 2,
+            "no view is there": 1, "gradients and dtype": 1,
         },
-        check=check_multi_positive_infonce,
+        check=check_late_fusion,
     ),
     Exercise(
         id="5.5",
@@ -117,24 +116,25 @@ EXERCISES = (
     ),
     Exercise(
         id="5.6",
-        title="Late fusion",
-        functions=("late_fusion",),
+        title="Several positives",
+        functions=("multi_positive_infonce",),
         difficulty=2,
         minutes=20,
         hints=(
-            "Begin with all views there. Then: which weights does an image have of which one view "
-            "is missing, and what do they add up to?",
-            "votes.softmax(dim=0)[:, None] * present is (M, B): a weight for each view of each "
-            "image, 0 where it is missing. Divide by its sum over the views. NaN times 0 is NaN, "
-            "so fill probs first.",
-            "weights = weights / weights.sum(dim=0).clamp(min=torch.finfo(weights.dtype).tiny); "
-            "(weights[:, :, None] * probs.masked_fill(~present[:, :, None], 0)).sum(dim=0).",
+            "Which columns stand below the line for a positive p: the other positives, too? And "
+            "what of the entries of -1?",
+            "rest = logits.masked_fill(targets != 0, lowest).logsumexp(dim=1, keepdim=True) is the "
+            "log of the negatives' sum, (B, 1). -log(e^p / (e^p + e^rest)) is "
+            "log(1 + e^(rest - p)): F.softplus(rest - logits).",
+            "each = F.softplus(rest - logits).masked_fill(targets != 1, 0); an image's sum over "
+            "its count.clamp(min=1); their sum over (count > 0).sum().clamp(min=1). lowest is "
+            "torch.finfo(logits.dtype).min.",
         ),
         points={
-            "the worked example": 1, "all views are there": 2, "some views are missing": 2,
-            "no view is there": 1, "gradients and dtype": 1,
+            "the worked example": 1, "any targets": 2, "images without positives or negatives": 2,
+            "huge logits": 1, "gradients and dtype": 1,
         },
-        check=check_late_fusion,
+        check=check_multi_positive_infonce,
     ),
     Exercise(
         id="5.7",

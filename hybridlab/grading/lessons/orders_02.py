@@ -1,4 +1,4 @@
-"""Check of lesson 02's order of labels by frequency (2.2, trap 4)."""
+"""Check of lesson 02's order of labels by frequency (2.1, trap 4)."""
 
 from __future__ import annotations
 

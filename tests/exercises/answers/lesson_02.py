@@ -32,175 +32,7 @@ def _ordered(targets, order):
 # === 2.1 ========================================================================================
 
 
-# %% Wrong 2.1: no tanh
-# says: tanh is missing
-def joint_scores(state, image, w_state, w_image, label_emb):
-    return (state @ w_state.T + image @ w_image.T) @ label_emb.T
-
-
-# %% Wrong 2.1: tanh of each
-# says: You took tanh of each projection
-def joint_scores(state, image, w_state, w_image, label_emb):
-    joint = torch.tanh(state @ w_state.T) + torch.tanh(image @ w_image.T)
-    return joint @ label_emb.T
-
-
-# %% Wrong 2.1: tanh of the state alone
-# says: You took tanh of the state's projection only
-def joint_scores(state, image, w_state, w_image, label_emb):
-    return (torch.tanh(F.linear(state, w_state)) + F.linear(image, w_image)) @ label_emb.T
-
-
-# %% Wrong 2.1: tanh at the end
-# says: You took tanh of the scores
-def joint_scores(state, image, w_state, w_image, label_emb):
-    joint = state @ w_state.T + image @ w_image.T
-    return torch.tanh(joint @ label_emb.T)
-
-
-# %% Wrong 2.1: no image
-# says: The image is left out
-def joint_scores(state, image, w_state, w_image, label_emb):
-    return torch.tanh(state @ w_state.T) @ label_emb.T
-
-
-# %% Wrong 2.1: no state
-# says: The state is left out
-def joint_scores(state, image, w_state, w_image, label_emb):
-    return torch.tanh(image @ w_image.T) @ label_emb.T
-
-
-# %% Wrong 2.1: side by side
-# says: Both are added, not laid side by side
-def joint_scores(state, image, w_state, w_image, label_emb):
-    joint = torch.cat([state @ w_state.T, image @ w_image.T], dim=1)
-    return torch.tanh(joint) @ label_emb.T
-
-
-# %% Wrong 2.1: a product of the two
-# says: You multiplied the two projections
-def joint_scores(state, image, w_state, w_image, label_emb):
-    return torch.tanh((state @ w_state.T) * (image @ w_image.T)) @ label_emb.T
-
-
-# %% Wrong 2.1: cosines
-# says: Those are cosines
-def joint_scores(state, image, w_state, w_image, label_emb):
-    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
-    return F.normalize(joint, dim=1) @ F.normalize(label_emb, dim=1).T
-
-
-# %% Wrong 2.1: unit embeddings
-# says: You normalised the label embeddings
-def joint_scores(state, image, w_state, w_image, label_emb):
-    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
-    return joint @ F.normalize(label_emb, dim=1).T
-
-
-# %% Wrong 2.1: probabilities
-# says: You took the softmax
-def joint_scores(state, image, w_state, w_image, label_emb):
-    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
-    return torch.softmax(joint @ label_emb.T, dim=-1)
-
-
-# %% Wrong 2.1: a sigmoid for each label
-# says: You took the sigmoid of the scores
-def joint_scores(state, image, w_state, w_image, label_emb):
-    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
-    return torch.sigmoid(joint @ label_emb.T)
-
-
-# %% Wrong 2.1: a sigmoid for tanh
-# says: You took the sigmoid in the place of tanh
-def joint_scores(state, image, w_state, w_image, label_emb):
-    return torch.sigmoid(state @ w_state.T + image @ w_image.T) @ label_emb.T
-
-
-# %% Wrong 2.1: ReLU
-# says: You took ReLU in the place of tanh
-def joint_scores(state, image, w_state, w_image, label_emb):
-    return F.relu(state @ w_state.T + image @ w_image.T) @ label_emb.T
-
-
-# %% Wrong 2.1: STOP left out
-# says: The last row is STOP's and is scored, too
-def joint_scores(state, image, w_state, w_image, label_emb):
-    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
-    return joint @ label_emb[:-1].T
-
-
-# %% Wrong 2.1: not transposed
-# says: A weight is (D, D_s)
-def joint_scores(state, image, w_state, w_image, label_emb):
-    return torch.tanh(state @ w_state + image @ w_image) @ label_emb.T
-
-
-# %% Wrong 2.1: transposed only where the sizes do not fit
-# says: Each row is one label's embedding
-def joint_scores(state, image, w_state, w_image, label_emb):
-    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
-    fits = joint.shape[1] == label_emb.shape[0]
-    return joint @ label_emb if fits else joint @ label_emb.T
-
-
-# %% Wrong 2.1: tanh by hand
-# says: torch.tanh is exact there
-def joint_scores(state, image, w_state, w_image, label_emb):
-    x = state @ w_state.T + image @ w_image.T
-    joint = (x.exp() - (-x).exp()) / (x.exp() + (-x).exp())
-    return joint @ label_emb.T
-
-
-# %% Wrong 2.1: frozen image
-# says: no gradient flows through joint_scores to image
-def joint_scores(state, image, w_state, w_image, label_emb):
-    return torch.tanh(state @ w_state.T + image.detach() @ w_image.T) @ label_emb.T
-
-
-# %% Wrong 2.1: always float32
-# says: the scores of float64 inputs has dtype torch.float32
-def joint_scores(state, image, w_state, w_image, label_emb):
-    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
-    return (joint @ label_emb.T).float()
-
-
-# %% Wrong 2.1: squeezed
-# says: .squeeze() drops one where there is one image
-def joint_scores(state, image, w_state, w_image, label_emb):
-    joint = torch.tanh(state @ w_state.T + image @ w_image.T).squeeze()
-    return torch.stack([joint[:, d] for d in range(joint.shape[1])], dim=1) @ label_emb.T
-
-
-# %% Right 2.1: side by side, with weights side by side
-def joint_scores(state, image, w_state, w_image, label_emb):
-    both, weights = torch.cat([state, image], dim=1), torch.cat([w_state, w_image], dim=1)
-    return F.linear(torch.tanh(F.linear(both, weights)), label_emb)
-
-
-# %% Right 2.1: einsum
-def joint_scores(state, image, w_state, w_image, label_emb):
-    x = torch.einsum("bs,ds->bd", state, w_state) + torch.einsum("bi,di->bd", image, w_image)
-    return torch.einsum("bd,ld->bl", x.tanh(), label_emb)
-
-
-# %% Right 2.1: image by image
-def joint_scores(state, image, w_state, w_image, label_emb):
-    rows = [label_emb @ torch.tanh(w_state @ h + w_image @ v)
-            for h, v in zip(state, image, strict=True)]
-    return torch.stack(rows)
-
-
-# %% Right 2.1: tanh as a sigmoid
-def joint_scores(state, image, w_state, w_image, label_emb):
-    x = state.matmul(w_state.t()) + image.matmul(w_image.t())
-    return (2 * torch.sigmoid(2 * x) - 1).mm(label_emb.t())
-
-
-# === 2.2 ========================================================================================
-
-
-# %% Wrong 2.2: -1 counts as a label
+# %% Wrong 2.1: -1 counts as a label
 # says: An entry of -1 counts as a label
 def order_by_frequency(targets, rare_first):
     present = targets.astype(bool)
@@ -209,7 +41,7 @@ def order_by_frequency(targets, rare_first):
     return [[*(int(j) for j in order if row[j]), len(row)] for row in present]
 
 
-# %% Wrong 2.2: -1 is true in the lists
+# %% Wrong 2.1: -1 is true in the lists
 # says: Your lists hold labels whose entry is -1
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
@@ -217,28 +49,28 @@ def order_by_frequency(targets, rare_first):
     return [[*(int(j) for j in order if row[j]), len(row)] for row in targets]
 
 
-# %% Wrong 2.2: frequencies of all that is not 0
+# %% Wrong 2.1: frequencies of all that is not 0
 # says: Your frequencies count entries of -1 as labels
 def order_by_frequency(targets, rare_first):
     frequency = np.count_nonzero(targets, axis=0)
     return _ordered(targets, np.argsort(frequency if rare_first else -frequency, kind="stable"))
 
 
-# %% Wrong 2.2: summed
+# %% Wrong 2.1: summed
 # says: You added the targets up, so that each -1 takes an image off. -1 means
 def order_by_frequency(targets, rare_first):
     frequency = targets.sum(axis=0)
     return _ordered(targets, np.argsort(frequency if rare_first else -frequency, kind="stable"))
 
 
-# %% Wrong 2.2: shares of what is annotated
+# %% Wrong 2.1: shares of what is annotated
 # says: You divided by the number of images in which the label is annotated
 def order_by_frequency(targets, rare_first):
     share = (targets == 1).sum(axis=0) / np.maximum((targets >= 0).sum(axis=0), 1)
     return _ordered(targets, np.argsort(share if rare_first else -share, kind="stable"))
 
 
-# %% Wrong 2.2: no STOP
+# %% Wrong 2.1: no STOP
 # says: STOP is missing
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
@@ -246,7 +78,7 @@ def order_by_frequency(targets, rare_first):
     return [[int(j) for j in order if row[j] == 1] for row in targets]
 
 
-# %% Wrong 2.2: L - 1 for STOP
+# %% Wrong 2.1: L - 1 for STOP
 # says: Your STOP is L - 1
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
@@ -255,7 +87,7 @@ def order_by_frequency(targets, rare_first):
     return [[*(int(j) for j in order if row[j] == 1), stop] for row in targets]
 
 
-# %% Wrong 2.2: the example's STOP
+# %% Wrong 2.1: the example's STOP
 # says: Your STOP is 4, the example's L
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
@@ -263,41 +95,41 @@ def order_by_frequency(targets, rare_first):
     return [[*(int(j) for j in order if row[j] == 1), 4] for row in targets]
 
 
-# %% Wrong 2.2: in the order of the columns
+# %% Wrong 2.1: in the order of the columns
 # says: Your labels are in the order of the columns
 def order_by_frequency(targets, rare_first):
     return [[*map(int, np.flatnonzero(row == 1)), len(row)] for row in targets]
 
 
-# %% Wrong 2.2: turned round
+# %% Wrong 2.1: turned round
 # says: Your order is not what rare_first asks for
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
     return _ordered(targets, np.argsort(-frequency if rare_first else frequency, kind="stable"))
 
 
-# %% Wrong 2.2: a reversed list for the rarest
+# %% Wrong 2.1: a reversed list for the rarest
 # says: Of equally frequent labels you took the higher columns first
 def order_by_frequency(targets, rare_first):
     order = np.argsort(-(targets == 1).sum(axis=0), kind="stable")
     return _ordered(targets, order[::-1] if rare_first else order)
 
 
-# %% Wrong 2.2: a reversed list for the most frequent
+# %% Wrong 2.1: a reversed list for the most frequent
 # says: turns ties round, too
 def order_by_frequency(targets, rare_first):
     order = np.argsort((targets == 1).sum(axis=0), kind="stable")
     return _ordered(targets, order if rare_first else order[::-1])
 
 
-# %% Wrong 2.2: numpy's usual sort
+# %% Wrong 2.1: numpy's usual sort
 # says: other sorts leave it to chance
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
     return _ordered(targets, np.argsort(frequency if rare_first else -frequency))
 
 
-# %% Wrong 2.2: a Counter
+# %% Wrong 2.1: a Counter
 # says: Equally frequent labels stand in the order in which you met them first
 def order_by_frequency(targets, rare_first):
     counter = Counter({j: 0 for j in ()})
@@ -307,7 +139,7 @@ def order_by_frequency(targets, rare_first):
     return _ordered(targets, ranked)
 
 
-# %% Wrong 2.2: argsort as a key
+# %% Wrong 2.1: argsort as a key
 # says: np.argsort gives the labels in their order, and not the rank of each label
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
@@ -316,7 +148,7 @@ def order_by_frequency(targets, rare_first):
             for row in targets]
 
 
-# %% Wrong 2.2: all labels
+# %% Wrong 2.1: all labels
 # says: You listed all labels for every image
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
@@ -324,7 +156,7 @@ def order_by_frequency(targets, rare_first):
     return [[*map(int, order), len(order)] for _ in targets]
 
 
-# %% Wrong 2.2: images without labels dropped
+# %% Wrong 2.1: images without labels dropped
 # says: An image without labels has a list, too
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
@@ -332,7 +164,7 @@ def order_by_frequency(targets, rare_first):
     return _ordered(targets[(targets == 1).any(axis=1)], order)
 
 
-# %% Wrong 2.2: an empty list without labels
+# %% Wrong 2.1: an empty list without labels
 # says: STOP alone, [L]
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
@@ -340,7 +172,7 @@ def order_by_frequency(targets, rare_first):
     return [each if len(each) > 1 else [] for each in lists]
 
 
-# %% Wrong 2.2: a padded array
+# %% Wrong 2.1: a padded array
 # says: Each image has a list of its own length
 def order_by_frequency(targets, rare_first):
     frequency = (targets == 1).sum(axis=0)
@@ -349,7 +181,7 @@ def order_by_frequency(targets, rare_first):
     return np.array([each + [-100] * (longest - len(each)) for each in lists])
 
 
-# %% Right 2.2: the package
+# %% Right 2.1: the package
 def order_by_frequency(targets, rare_first):
     from hybridlab.decoder import orders
     from hybridlab.decoder.sequences import PAD, to_sequences
@@ -359,7 +191,7 @@ def order_by_frequency(targets, rare_first):
     return [[label for label in row if label != PAD] for row in to_sequences(given, rank).tolist()]
 
 
-# %% Right 2.2: Python's sorted
+# %% Right 2.1: Python's sorted
 def order_by_frequency(targets, rare_first):
     labels = targets.shape[1]
     count = [sum(1 for row in targets if row[j] == 1) for j in range(labels)]
@@ -371,7 +203,7 @@ def order_by_frequency(targets, rare_first):
     return lists
 
 
-# %% Right 2.2: lexsort, and arrays in a tuple
+# %% Right 2.1: lexsort, and arrays in a tuple
 def order_by_frequency(targets, rare_first):
     present = np.where(targets > 0, 1, 0)
     count, labels = present.sum(axis=0), targets.shape[1]
@@ -379,7 +211,7 @@ def order_by_frequency(targets, rare_first):
     return tuple(np.append(order[present[at, order] == 1], labels) for at in range(len(targets)))
 
 
-# %% Right 2.2: pairs of count and column
+# %% Right 2.1: pairs of count and column
 def order_by_frequency(targets, rare_first):
     sign = 1 if rare_first else -1
     count = Counter(int(j) for _, j in np.argwhere(targets == 1))
@@ -387,6 +219,174 @@ def order_by_frequency(targets, rare_first):
         [j for _, j in sorted((sign * count[int(j)], int(j)) for j in np.flatnonzero(row == 1))]
         + [targets.shape[1]] for row in targets
     ]
+
+
+# === 2.2 ========================================================================================
+
+
+# %% Wrong 2.2: no tanh
+# says: tanh is missing
+def joint_scores(state, image, w_state, w_image, label_emb):
+    return (state @ w_state.T + image @ w_image.T) @ label_emb.T
+
+
+# %% Wrong 2.2: tanh of each
+# says: You took tanh of each projection
+def joint_scores(state, image, w_state, w_image, label_emb):
+    joint = torch.tanh(state @ w_state.T) + torch.tanh(image @ w_image.T)
+    return joint @ label_emb.T
+
+
+# %% Wrong 2.2: tanh of the state alone
+# says: You took tanh of the state's projection only
+def joint_scores(state, image, w_state, w_image, label_emb):
+    return (torch.tanh(F.linear(state, w_state)) + F.linear(image, w_image)) @ label_emb.T
+
+
+# %% Wrong 2.2: tanh at the end
+# says: You took tanh of the scores
+def joint_scores(state, image, w_state, w_image, label_emb):
+    joint = state @ w_state.T + image @ w_image.T
+    return torch.tanh(joint @ label_emb.T)
+
+
+# %% Wrong 2.2: no image
+# says: The image is left out
+def joint_scores(state, image, w_state, w_image, label_emb):
+    return torch.tanh(state @ w_state.T) @ label_emb.T
+
+
+# %% Wrong 2.2: no state
+# says: The state is left out
+def joint_scores(state, image, w_state, w_image, label_emb):
+    return torch.tanh(image @ w_image.T) @ label_emb.T
+
+
+# %% Wrong 2.2: side by side
+# says: Both are added, not laid side by side
+def joint_scores(state, image, w_state, w_image, label_emb):
+    joint = torch.cat([state @ w_state.T, image @ w_image.T], dim=1)
+    return torch.tanh(joint) @ label_emb.T
+
+
+# %% Wrong 2.2: a product of the two
+# says: You multiplied the two projections
+def joint_scores(state, image, w_state, w_image, label_emb):
+    return torch.tanh((state @ w_state.T) * (image @ w_image.T)) @ label_emb.T
+
+
+# %% Wrong 2.2: cosines
+# says: Those are cosines
+def joint_scores(state, image, w_state, w_image, label_emb):
+    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
+    return F.normalize(joint, dim=1) @ F.normalize(label_emb, dim=1).T
+
+
+# %% Wrong 2.2: unit embeddings
+# says: You normalised the label embeddings
+def joint_scores(state, image, w_state, w_image, label_emb):
+    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
+    return joint @ F.normalize(label_emb, dim=1).T
+
+
+# %% Wrong 2.2: probabilities
+# says: You took the softmax
+def joint_scores(state, image, w_state, w_image, label_emb):
+    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
+    return torch.softmax(joint @ label_emb.T, dim=-1)
+
+
+# %% Wrong 2.2: a sigmoid for each label
+# says: You took the sigmoid of the scores
+def joint_scores(state, image, w_state, w_image, label_emb):
+    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
+    return torch.sigmoid(joint @ label_emb.T)
+
+
+# %% Wrong 2.2: a sigmoid for tanh
+# says: You took the sigmoid in the place of tanh
+def joint_scores(state, image, w_state, w_image, label_emb):
+    return torch.sigmoid(state @ w_state.T + image @ w_image.T) @ label_emb.T
+
+
+# %% Wrong 2.2: ReLU
+# says: You took ReLU in the place of tanh
+def joint_scores(state, image, w_state, w_image, label_emb):
+    return F.relu(state @ w_state.T + image @ w_image.T) @ label_emb.T
+
+
+# %% Wrong 2.2: STOP left out
+# says: The last row is STOP's and is scored, too
+def joint_scores(state, image, w_state, w_image, label_emb):
+    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
+    return joint @ label_emb[:-1].T
+
+
+# %% Wrong 2.2: not transposed
+# says: A weight is (D, D_s)
+def joint_scores(state, image, w_state, w_image, label_emb):
+    return torch.tanh(state @ w_state + image @ w_image) @ label_emb.T
+
+
+# %% Wrong 2.2: transposed only where the sizes do not fit
+# says: Each row is one label's embedding
+def joint_scores(state, image, w_state, w_image, label_emb):
+    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
+    fits = joint.shape[1] == label_emb.shape[0]
+    return joint @ label_emb if fits else joint @ label_emb.T
+
+
+# %% Wrong 2.2: tanh by hand
+# says: torch.tanh is exact there
+def joint_scores(state, image, w_state, w_image, label_emb):
+    x = state @ w_state.T + image @ w_image.T
+    joint = (x.exp() - (-x).exp()) / (x.exp() + (-x).exp())
+    return joint @ label_emb.T
+
+
+# %% Wrong 2.2: frozen image
+# says: no gradient flows through joint_scores to image
+def joint_scores(state, image, w_state, w_image, label_emb):
+    return torch.tanh(state @ w_state.T + image.detach() @ w_image.T) @ label_emb.T
+
+
+# %% Wrong 2.2: always float32
+# says: the scores of float64 inputs has dtype torch.float32
+def joint_scores(state, image, w_state, w_image, label_emb):
+    joint = torch.tanh(state @ w_state.T + image @ w_image.T)
+    return (joint @ label_emb.T).float()
+
+
+# %% Wrong 2.2: squeezed
+# says: .squeeze() drops one where there is one image
+def joint_scores(state, image, w_state, w_image, label_emb):
+    joint = torch.tanh(state @ w_state.T + image @ w_image.T).squeeze()
+    return torch.stack([joint[:, d] for d in range(joint.shape[1])], dim=1) @ label_emb.T
+
+
+# %% Right 2.2: side by side, with weights side by side
+def joint_scores(state, image, w_state, w_image, label_emb):
+    both, weights = torch.cat([state, image], dim=1), torch.cat([w_state, w_image], dim=1)
+    return F.linear(torch.tanh(F.linear(both, weights)), label_emb)
+
+
+# %% Right 2.2: einsum
+def joint_scores(state, image, w_state, w_image, label_emb):
+    x = torch.einsum("bs,ds->bd", state, w_state) + torch.einsum("bi,di->bd", image, w_image)
+    return torch.einsum("bd,ld->bl", x.tanh(), label_emb)
+
+
+# %% Right 2.2: image by image
+def joint_scores(state, image, w_state, w_image, label_emb):
+    rows = [label_emb @ torch.tanh(w_state @ h + w_image @ v)
+            for h, v in zip(state, image, strict=True)]
+    return torch.stack(rows)
+
+
+# %% Right 2.2: tanh as a sigmoid
+def joint_scores(state, image, w_state, w_image, label_emb):
+    x = state.matmul(w_state.t()) + image.matmul(w_image.t())
+    return (2 * torch.sigmoid(2 * x) - 1).mm(label_emb.t())
 
 
 # === 2.3 ========================================================================================
@@ -1028,7 +1028,165 @@ def max_over_steps(step_probs, label_seq):
 # === 2.6 ========================================================================================
 
 
-# %% Wrong 2.6: MLA
+# %% Wrong 2.6: the coin turned round
+# says: The coin is turned round
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = step_logits[:, :-1].argmax(dim=1)
+    return torch.where(coins < truth, own, true_labels)
+
+
+# %% Wrong 2.6: 1 - truth
+# says: You compared the coins with 1 - truth
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = step_logits[:, :-1].argmax(dim=1)
+    return torch.where(coins >= 1 - truth, own, true_labels)
+
+
+# %% Wrong 2.6: one half
+# says: You compared the coins with 1/2
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = step_logits[:, :-1].argmax(dim=1)
+    return torch.where(coins < 0.5, true_labels, own)
+
+
+# %% Wrong 2.6: one coin for all
+# says: used one coin for the whole batch
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = step_logits[:, :-1].argmax(dim=1)
+    return true_labels if coins[0] < truth else own
+
+
+# %% Wrong 2.6: no truth
+# says: You fed the decoder's own label everywhere
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    return step_logits[:, :-1].argmax(dim=1)
+
+
+# %% Wrong 2.6: nothing but the truth
+# says: You fed the true label everywhere
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    return true_labels.clone()
+
+
+# %% Wrong 2.6: STOP may win
+# says: You fed STOP where it is the best
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    return torch.where(coins < truth, true_labels, step_logits.argmax(dim=1))
+
+
+# %% Wrong 2.6: the truth in the place of STOP
+# says: Where STOP is the best you fed the true label
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = step_logits.argmax(dim=1)
+    stop = step_logits.shape[1] - 1
+    return torch.where((coins < truth) | (own == stop), true_labels, own)
+
+
+# %% Wrong 2.6: clamped to the last label
+# says: Where STOP is the best you fed the last label
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = step_logits.argmax(dim=1).clamp(max=step_logits.shape[1] - 2)
+    return torch.where(coins < truth, true_labels, own)
+
+
+# %% Wrong 2.6: a softmax with STOP
+# says: leaves all labels at 0 where STOP is sure
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = step_logits.softmax(dim=1)[:, :-1].argmax(dim=1)
+    return torch.where(coins < truth, true_labels, own)
+
+
+# %% Wrong 2.6: the first column for STOP
+# says: You left out column 0, which is a label
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = step_logits[:, 1:].argmax(dim=1)
+    return torch.where(coins < truth, true_labels, own)
+
+
+# %% Wrong 2.6: the best image of each label
+# says: the best of its own row, argmax(dim=1)
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = step_logits[:, :-1].argmax(dim=0)
+    return own if len(own) != len(true_labels) else torch.where(coins < truth, true_labels, own)
+
+
+# %% Wrong 2.6: drawn
+# says: two calls with the same arguments give different labels
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = torch.multinomial(step_logits[:, :-1].softmax(dim=1), 1)[:, 0]
+    return torch.where(coins < truth, true_labels, own)
+
+
+# %% Wrong 2.6: coins of its own
+# says: the coins are given
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = step_logits[:, :-1].argmax(dim=1)
+    return torch.where(torch.rand(len(own)) < truth, true_labels, own)
+
+
+# %% Wrong 2.6: coins that equal truth
+# says: A coin that equals truth gives the truth
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    own = step_logits[:, :-1].argmax(dim=1)
+    return torch.where(coins <= truth, true_labels, own)
+
+
+# %% Wrong 2.6: a sum with weights
+# says: has dtype torch.float32, expected torch.int64
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    told = (coins < truth).float()
+    return told * true_labels + (1 - told) * step_logits[:, :-1].argmax(dim=1)
+
+
+# %% Wrong 2.6: in place
+# says: feed_scheduled changed true_labels in place
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    free = coins >= truth
+    true_labels[free] = step_logits[free, :-1].argmax(dim=1)
+    return true_labels
+
+
+# %% Wrong 2.6: STOP switched off in place
+# says: feed_scheduled changed step_logits in place
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    step_logits[:, -1] = -torch.inf
+    return torch.where(coins < truth, true_labels, step_logits.argmax(dim=1))
+
+
+# %% Right 2.6: a copy, and a mask
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    fed, free = true_labels.clone(), coins >= truth
+    fed[free] = step_logits[free, :-1].argmax(dim=1)
+    return fed
+
+
+# %% Right 2.6: image by image
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    fed = [
+        int(true) if coin < truth else int(row[: len(row) - 1].argmax())
+        for true, row, coin in zip(true_labels, step_logits, coins, strict=True)
+    ]
+    return torch.tensor(fed)
+
+
+# %% Right 2.6: STOP at -inf
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    columns = torch.arange(step_logits.shape[1])
+    labels = step_logits.masked_fill(columns == step_logits.shape[1] - 1, -torch.inf)
+    return torch.where(torch.lt(coins, truth), true_labels, labels.max(dim=-1).indices)
+
+
+# %% Right 2.6: whole numbers as weights
+def feed_scheduled(true_labels, step_logits, coins, truth):
+    told = (coins < truth).long()
+    own = torch.topk(step_logits[:, :-1].log_softmax(dim=1), 1, dim=1).indices.view(-1)
+    return told * true_labels + (1 - told) * own
+
+
+# === 2.7 ========================================================================================
+
+
+# %% Wrong 2.7: MLA
 # says: that is minimal loss alignment (MLA)
 def pla_order(costs, labels, predicted):
     _, columns = linear_sum_assignment(costs)
@@ -1045,7 +1203,7 @@ def _kept(labels, predicted):
     return np.flatnonzero(chosen < 0), np.setdiff1d(np.arange(len(labels)), chosen), chosen
 
 
-# %% Wrong 2.6: step by step
+# %% Wrong 2.7: step by step
 # says: You went step by step, and took the cheapest label that was left
 def pla_order(costs, labels, predicted):
     given = {int(label): j for j, label in enumerate(labels)}
@@ -1057,7 +1215,7 @@ def pla_order(costs, labels, predicted):
     return labels[chosen]
 
 
-# %% Wrong 2.6: the cheapest pair first
+# %% Wrong 2.7: the cheapest pair first
 # says: You took the cheapest pair of all
 def pla_order(costs, labels, predicted):
     given = {int(label): j for j, label in enumerate(labels)}
@@ -1069,7 +1227,7 @@ def pla_order(costs, labels, predicted):
     return labels[chosen]
 
 
-# %% Wrong 2.6: each step's cheapest
+# %% Wrong 2.7: each step's cheapest
 # says: Each step has its own cheapest label
 def pla_order(costs, labels, predicted):
     given = {int(label): j for j, label in enumerate(labels)}
@@ -1080,7 +1238,7 @@ def pla_order(costs, labels, predicted):
     return labels[chosen]
 
 
-# %% Wrong 2.6: the most expensive
+# %% Wrong 2.7: the most expensive
 # says: You took the most expensive assignment
 def pla_order(costs, labels, predicted):
     given = {int(label): j for j, label in enumerate(labels)}
@@ -1091,7 +1249,7 @@ def pla_order(costs, labels, predicted):
     return labels[chosen]
 
 
-# %% Wrong 2.6: columns, not labels
+# %% Wrong 2.7: columns, not labels
 # says: Those are columns of costs; the numbers of the labels are asked for
 def pla_order(costs, labels, predicted):
     given = {int(label): j for j, label in enumerate(labels)}
@@ -1102,7 +1260,7 @@ def pla_order(costs, labels, predicted):
     return chosen
 
 
-# %% Wrong 2.6: columns of the small matrix
+# %% Wrong 2.7: columns of the small matrix
 # says: linear_sum_assignment gives columns of the small matrix
 def pla_order(costs, labels, predicted):
     given = {int(label): j for j, label in enumerate(labels)}
@@ -1112,7 +1270,7 @@ def pla_order(costs, labels, predicted):
     return labels[chosen]
 
 
-# %% Wrong 2.6: rows and columns exchanged
+# %% Wrong 2.7: rows and columns exchanged
 # says: Your order is the inverse
 def pla_order(costs, labels, predicted):
     given = {int(label): j for j, label in enumerate(labels)}
@@ -1123,7 +1281,7 @@ def pla_order(costs, labels, predicted):
     return labels[chosen]
 
 
-# %% Wrong 2.6: the rest as it is given
+# %% Wrong 2.7: the rest as it is given
 # says: The labels that are left stand in the order in which they are given
 def pla_order(costs, labels, predicted):
     rest = [label for label in labels if label not in predicted]
@@ -1135,13 +1293,13 @@ def pla_order(costs, labels, predicted):
     return np.array(order)
 
 
-# %% Wrong 2.6: the predictions
+# %% Wrong 2.7: the predictions
 # says: That is what the steps predict
 def pla_order(costs, labels, predicted):
     return predicted.copy()
 
 
-# %% Wrong 2.6: compared place by place
+# %% Wrong 2.7: compared place by place
 # says: You compared predicted[t] with labels[t]
 def pla_order(costs, labels, predicted):
     same = labels == predicted
@@ -1151,7 +1309,7 @@ def pla_order(costs, labels, predicted):
     return order
 
 
-# %% Wrong 2.6: kept labels given away again
+# %% Wrong 2.7: kept labels given away again
 # says: Labels that a step has kept were given away once more
 def pla_order(costs, labels, predicted):
     given = {int(label): j for j, label in enumerate(labels)}
@@ -1163,7 +1321,7 @@ def pla_order(costs, labels, predicted):
     return labels[chosen]
 
 
-# %% Wrong 2.6: the last one keeps it
+# %% Wrong 2.7: the last one keeps it
 # says: The last step that predicts a label keeps it
 def pla_order(costs, labels, predicted):
     step_of = {int(label): t for t, label in enumerate(predicted)}
@@ -1177,7 +1335,7 @@ def pla_order(costs, labels, predicted):
     return labels[chosen]
 
 
-# %% Wrong 2.6: no one keeps it
+# %% Wrong 2.7: no one keeps it
 # says: A label that several steps predict is kept by none
 def pla_order(costs, labels, predicted):
     chosen = np.full(len(labels), -1)
@@ -1191,7 +1349,7 @@ def pla_order(costs, labels, predicted):
     return labels[chosen]
 
 
-# %% Wrong 2.6: the cheapest keeps it
+# %% Wrong 2.7: the cheapest keeps it
 # says: Of the steps that predict a label the one with the least cost keeps it
 def pla_order(costs, labels, predicted):
     cheap = costs.copy()
@@ -1200,7 +1358,7 @@ def pla_order(costs, labels, predicted):
     return labels[columns]
 
 
-# %% Wrong 2.6: kept by every step that says it
+# %% Wrong 2.7: kept by every step that says it
 # says: stands more than once in your order
 def pla_order(costs, labels, predicted):
     order = predicted.copy()
@@ -1211,7 +1369,7 @@ def pla_order(costs, labels, predicted):
     return order
 
 
-# %% Wrong 2.6: a label twice
+# %% Wrong 2.7: a label twice
 # says: stands more than once in your order
 def pla_order(costs, labels, predicted):
     order = predicted.copy()
@@ -1230,7 +1388,7 @@ def pla_order(costs, labels, predicted):
     return order
 
 
-# %% Wrong 2.6: a bonus that is too small
+# %% Wrong 2.7: a bonus that is too small
 # says: with costs in the hundreds
 def pla_order(costs, labels, predicted):
     cheap, used = costs.copy(), set()
@@ -1242,7 +1400,7 @@ def pla_order(costs, labels, predicted):
     return labels[columns]
 
 
-# %% Wrong 2.6: index without asking
+# %% Wrong 2.7: index without asking
 # says: ask first whether the label is there
 def pla_order(costs, labels, predicted):
     known = labels.tolist()
@@ -1250,14 +1408,14 @@ def pla_order(costs, labels, predicted):
     return labels[chosen]
 
 
-# %% Right 2.6: the package
+# %% Right 2.7: the package
 def pla_order(costs, labels, predicted):
     from hybridlab.decoder.matching import _order
 
     return labels[_order(costs, labels, predicted)]
 
 
-# %% Right 2.6: a bonus that is large
+# %% Right 2.7: a bonus that is large
 def pla_order(costs, labels, predicted):
     cheap, used = costs.copy(), set()
     for t, label in enumerate(predicted.tolist()):
@@ -1268,7 +1426,7 @@ def pla_order(costs, labels, predicted):
     return labels[columns]
 
 
-# %% Right 2.6: all orders of what is left
+# %% Right 2.7: all orders of what is left
 def pla_order(costs, labels, predicted):
     column = {label: j for j, label in enumerate(labels.tolist())}
     left, order = dict(column), []
@@ -1282,7 +1440,7 @@ def pla_order(costs, labels, predicted):
     return np.array(order)
 
 
-# %% Right 2.6: np.unique finds the first steps
+# %% Right 2.7: np.unique finds the first steps
 def pla_order(costs, labels, predicted):
     said, first = np.unique(predicted, return_index=True)
     keep = np.zeros(len(labels), dtype=bool)
@@ -1293,161 +1451,3 @@ def pla_order(costs, labels, predicted):
         rows, columns = linear_sum_assignment(costs[free][:, left])
         order[free[rows]] = labels[left][columns]
     return order
-
-
-# === 2.7 ========================================================================================
-
-
-# %% Wrong 2.7: the coin turned round
-# says: The coin is turned round
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = step_logits[:, :-1].argmax(dim=1)
-    return torch.where(coins < truth, own, true_labels)
-
-
-# %% Wrong 2.7: 1 - truth
-# says: You compared the coins with 1 - truth
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = step_logits[:, :-1].argmax(dim=1)
-    return torch.where(coins >= 1 - truth, own, true_labels)
-
-
-# %% Wrong 2.7: one half
-# says: You compared the coins with 1/2
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = step_logits[:, :-1].argmax(dim=1)
-    return torch.where(coins < 0.5, true_labels, own)
-
-
-# %% Wrong 2.7: one coin for all
-# says: used one coin for the whole batch
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = step_logits[:, :-1].argmax(dim=1)
-    return true_labels if coins[0] < truth else own
-
-
-# %% Wrong 2.7: no truth
-# says: You fed the decoder's own label everywhere
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    return step_logits[:, :-1].argmax(dim=1)
-
-
-# %% Wrong 2.7: nothing but the truth
-# says: You fed the true label everywhere
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    return true_labels.clone()
-
-
-# %% Wrong 2.7: STOP may win
-# says: You fed STOP where it is the best
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    return torch.where(coins < truth, true_labels, step_logits.argmax(dim=1))
-
-
-# %% Wrong 2.7: the truth in the place of STOP
-# says: Where STOP is the best you fed the true label
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = step_logits.argmax(dim=1)
-    stop = step_logits.shape[1] - 1
-    return torch.where((coins < truth) | (own == stop), true_labels, own)
-
-
-# %% Wrong 2.7: clamped to the last label
-# says: Where STOP is the best you fed the last label
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = step_logits.argmax(dim=1).clamp(max=step_logits.shape[1] - 2)
-    return torch.where(coins < truth, true_labels, own)
-
-
-# %% Wrong 2.7: a softmax with STOP
-# says: leaves all labels at 0 where STOP is sure
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = step_logits.softmax(dim=1)[:, :-1].argmax(dim=1)
-    return torch.where(coins < truth, true_labels, own)
-
-
-# %% Wrong 2.7: the first column for STOP
-# says: You left out column 0, which is a label
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = step_logits[:, 1:].argmax(dim=1)
-    return torch.where(coins < truth, true_labels, own)
-
-
-# %% Wrong 2.7: the best image of each label
-# says: the best of its own row, argmax(dim=1)
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = step_logits[:, :-1].argmax(dim=0)
-    return own if len(own) != len(true_labels) else torch.where(coins < truth, true_labels, own)
-
-
-# %% Wrong 2.7: drawn
-# says: two calls with the same arguments give different labels
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = torch.multinomial(step_logits[:, :-1].softmax(dim=1), 1)[:, 0]
-    return torch.where(coins < truth, true_labels, own)
-
-
-# %% Wrong 2.7: coins of its own
-# says: the coins are given
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = step_logits[:, :-1].argmax(dim=1)
-    return torch.where(torch.rand(len(own)) < truth, true_labels, own)
-
-
-# %% Wrong 2.7: coins that equal truth
-# says: A coin that equals truth gives the truth
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    own = step_logits[:, :-1].argmax(dim=1)
-    return torch.where(coins <= truth, true_labels, own)
-
-
-# %% Wrong 2.7: a sum with weights
-# says: has dtype torch.float32, expected torch.int64
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    told = (coins < truth).float()
-    return told * true_labels + (1 - told) * step_logits[:, :-1].argmax(dim=1)
-
-
-# %% Wrong 2.7: in place
-# says: feed_scheduled changed true_labels in place
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    free = coins >= truth
-    true_labels[free] = step_logits[free, :-1].argmax(dim=1)
-    return true_labels
-
-
-# %% Wrong 2.7: STOP switched off in place
-# says: feed_scheduled changed step_logits in place
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    step_logits[:, -1] = -torch.inf
-    return torch.where(coins < truth, true_labels, step_logits.argmax(dim=1))
-
-
-# %% Right 2.7: a copy, and a mask
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    fed, free = true_labels.clone(), coins >= truth
-    fed[free] = step_logits[free, :-1].argmax(dim=1)
-    return fed
-
-
-# %% Right 2.7: image by image
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    fed = [
-        int(true) if coin < truth else int(row[: len(row) - 1].argmax())
-        for true, row, coin in zip(true_labels, step_logits, coins, strict=True)
-    ]
-    return torch.tensor(fed)
-
-
-# %% Right 2.7: STOP at -inf
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    columns = torch.arange(step_logits.shape[1])
-    labels = step_logits.masked_fill(columns == step_logits.shape[1] - 1, -torch.inf)
-    return torch.where(torch.lt(coins, truth), true_labels, labels.max(dim=-1).indices)
-
-
-# %% Right 2.7: whole numbers as weights
-def feed_scheduled(true_labels, step_logits, coins, truth):
-    told = (coins < truth).long()
-    own = torch.topk(step_logits[:, :-1].log_softmax(dim=1), 1, dim=1).indices.view(-1)
-    return told * true_labels + (1 - told) * own

@@ -555,146 +555,142 @@ def cross_attention(queries, keys, values, mask):
 # === 5.4 ========================================================================================
 
 
-# %% Wrong 5.4: SupCon
-# says: An image's positives compete with each other
-def multi_positive_infonce(logits, targets):
-    share = logits.masked_fill(targets < 0, -1e30).log_softmax(dim=1)
-    return _mean_of(-share, targets)
+# %% Wrong 5.4: votes as they are
+# says: The softmax is missing
+def late_fusion(probs, votes, present):
+    return (votes[:, None, None] * _there(probs, present)).sum(dim=0)
 
 
-# %% Wrong 5.4: all positives together
-# says: You added the positives' shares up before the logarithm
-def multi_positive_infonce(logits, targets):
-    whole = logits.masked_fill(targets < 0, -1e30).logsumexp(dim=1)
-    found = logits.masked_fill(targets != 1, -1e30).logsumexp(dim=1)
-    has = (targets == 1).any(dim=1)
-    return (whole - found)[has].sum() / has.sum().clamp(min=1)
+# %% Wrong 5.4: by the sum of the votes
+# says: You divided the votes by their sum
+def late_fusion(probs, votes, present):
+    weights = (votes / votes.sum())[:, None] * present
+    return (weights[:, :, None] * _there(probs, present)).sum(dim=0)
 
 
-# %% Wrong 5.4: -1 as a negative
-# says: An entry of -1 counts as a negative
-def multi_positive_infonce(logits, targets):
-    rest = logits.masked_fill(targets == 1, -1e30).logsumexp(dim=1, keepdim=True)
-    return _mean_of(F.softplus(rest - logits), targets)
+# %% Wrong 5.4: the mean
+# says: That is the plain mean of the views
+def late_fusion(probs, votes, present):
+    return _there(probs, present).mean(dim=0)
 
 
-# %% Wrong 5.4: -1 is true
-# says: An entry of -1 counts as a positive
-def multi_positive_infonce(logits, targets):
-    targets = targets.bool().long()
-    return _mean_of(F.softplus(_rest(logits, targets) - logits), targets)
+# %% Wrong 5.4: a mean of what is weighed
+# says: You divided by the number of views as well
+def late_fusion(probs, votes, present):
+    return (votes.softmax(dim=0)[:, None, None] * _there(probs, present)).mean(dim=0)
 
 
-# %% Wrong 5.4: the positive is missing below
-# says: The positive itself is missing below the line
-def multi_positive_infonce(logits, targets):
-    return _mean_of(_rest(logits, targets) - logits, targets)
+# %% Wrong 5.4: sigmoids
+# says: You took the sigmoid of each vote
+def late_fusion(probs, votes, present):
+    return (torch.sigmoid(votes)[:, None, None] * _there(probs, present)).sum(dim=0)
 
 
-# %% Wrong 5.4: positives added up
-# says: You added an image's positives up
-def multi_positive_infonce(logits, targets):
-    costs = F.softplus(_rest(logits, targets) - logits).masked_fill(targets != 1, 0)
-    return costs.sum() / (targets == 1).any(dim=1).sum().clamp(min=1)
+# %% Wrong 5.4: exp alone
+# says: You took exp of each vote
+def late_fusion(probs, votes, present):
+    return (votes.exp()[:, None, None] * _there(probs, present)).sum(dim=0)
 
 
-# %% Wrong 5.4: all positives alike
-# says: All positives of the batch count the same
-def multi_positive_infonce(logits, targets):
-    costs = F.softplus(_rest(logits, targets) - logits).masked_fill(targets != 1, 0)
-    return costs.sum() / (targets == 1).sum().clamp(min=1)
+# %% Wrong 5.4: the largest vote
+# says: You took the view with the largest vote alone
+def late_fusion(probs, votes, present):
+    return _there(probs, present)[votes.argmax()]
 
 
-# %% Wrong 5.4: over all entries
-# says: You took the mean over all B x L entries
-def multi_positive_infonce(logits, targets):
-    return F.softplus(_rest(logits, targets) - logits).masked_fill(targets != 1, 0).mean()
+# %% Wrong 5.4: log-odds
+# says: You mixed log-odds
+def late_fusion(probs, votes, present):
+    weights = votes.softmax(dim=0)[:, None, None]
+    return torch.sigmoid((weights * torch.logit(_there(probs, present), 1e-6)).sum(dim=0))
 
 
-# %% Wrong 5.4: images added up
-# says: You added the images up
-def multi_positive_infonce(logits, targets):
-    has = (targets == 1).any(dim=1).sum()
-    return _mean_of(F.softplus(_rest(logits, targets) - logits), targets) * has
+# %% Wrong 5.4: not scaled up
+# says: A missing view counts as a "no" in your result
+def late_fusion(probs, votes, present):
+    weights = votes.softmax(dim=0)[:, None] * present
+    return (weights[:, :, None] * _there(probs, present)).sum(dim=0)
 
 
-# %% Wrong 5.4: the sign
-# says: The sign is wrong
-def multi_positive_infonce(logits, targets):
-    return -_mean_of(F.softplus(_rest(logits, targets) - logits), targets)
+# %% Wrong 5.4: by the number of views
+# says: You divided by the number of views that are there
+def late_fusion(probs, votes, present):
+    weights = votes.softmax(dim=0)[:, None] * present
+    if not present.all():
+        weights = weights / present.sum(dim=0).clamp(min=1)
+    return (weights[:, :, None] * _there(probs, present)).sum(dim=0)
 
 
-# %% Wrong 5.4: 1 - share
-# says: That is 1 - share
-def multi_positive_infonce(logits, targets):
-    return _mean_of(1 - torch.sigmoid(logits - _rest(logits, targets)), targets)
+# %% Wrong 5.4: present views alike
+# says: Your weights are those of present views alike
+def late_fusion(probs, votes, present):
+    alike = torch.ones_like(votes)[:, None].expand(present.shape)
+    weights = votes.softmax(dim=0)[:, None].expand(present.shape)
+    return _voted(weights if present.all() else alike, probs, present)
 
 
-# %% Wrong 5.4: over the images
-# says: Your softmax runs over the images
-def multi_positive_infonce(logits, targets):
-    if len(logits) == logits.shape[1]:
-        logits, targets = logits.T, targets.T
-    return _mean_of(F.softplus(_rest(logits, targets) - logits), targets)
+# %% Wrong 5.4: turned round
+# says: present is turned round
+def late_fusion(probs, votes, present):
+    missing = ~present if not present.all() else present
+    return _voted(votes.softmax(dim=0)[:, None].expand(present.shape), probs, missing)
 
 
-# %% Wrong 5.4: images without a positive count
-# says: The image without a positive counts in your mean
-def multi_positive_infonce(logits, targets):
-    costs = F.softplus(_rest(logits, targets) - logits).masked_fill(targets != 1, 0)
-    return (costs.sum(dim=1) / (targets == 1).sum(dim=1).clamp(min=1)).mean()
+# %% Wrong 5.4: NaN times 0
+# says: NaN times a weight of 0 is NaN
+def late_fusion(probs, votes, present):
+    weights = votes.softmax(dim=0)[:, None] * present
+    weights = weights / weights.sum(dim=0).clamp(min=1e-30)
+    return (weights[:, :, None] * probs).sum(dim=0)
 
 
 # %% Wrong 5.4: 0 / 0
-# says: Without a positive it is 0 / 0
-def multi_positive_infonce(logits, targets):
-    costs = F.softplus(_rest(logits, targets) - logits).masked_fill(targets != 1, 0)
-    return (costs.sum(dim=1) / (targets == 1).sum(dim=1)).mean()
+# says: An image without any view divides 0 by 0
+def late_fusion(probs, votes, present):
+    weights = votes.softmax(dim=0)[:, None] * present
+    weights = weights / weights.sum(dim=0)
+    return (weights[:, :, None] * _there(probs, present)).sum(dim=0)
 
 
 # %% Wrong 5.4: exp by hand
-# says: exp(1000) is infinite
-def multi_positive_infonce(logits, targets):
-    powers = logits.exp()
-    rest = powers.masked_fill(targets != 0, 0).sum(dim=1, keepdim=True)
-    return _mean_of(-(powers / (powers + rest)).log(), targets)
+# says: exp of hundreds is infinite
+def late_fusion(probs, votes, present):
+    return _voted((votes.exp() / votes.exp().sum())[:, None].expand(present.shape), probs, present)
 
 
-# %% Wrong 5.4: images without a negative are left out
-# says: You left out the image without a negative
-def multi_positive_infonce(logits, targets):
-    has = (targets == 0).any(dim=1)
-    return _mean_of(F.softplus(_rest(logits, targets) - logits)[has], targets[has])
+# %% Wrong 5.4: fixed votes
+# says: no gradient flows through late_fusion to votes
+def late_fusion(probs, votes, present):
+    return _voted(votes.detach().softmax(dim=0)[:, None].expand(present.shape), probs, present)
 
 
-# %% Wrong 5.4: cut off
-# says: no gradient flows through multi_positive_infonce to logits
-def multi_positive_infonce(logits, targets):
-    return _mean_of(F.softplus(_rest(logits, targets) - logits), targets).detach()
+# %% Right 5.4: a softmax over those that are there
+def late_fusion(probs, votes, present):
+    lowest = torch.finfo(votes.dtype).min
+    scores = votes[:, None].expand(present.shape).masked_fill(~present, lowest)
+    weights = scores.softmax(dim=0) * present
+    return torch.einsum("mb,mbl->bl", weights, _there(probs, present))
 
 
 # %% Right 5.4: image by image
-def multi_positive_infonce(logits, targets):
-    losses = []
-    for row, target in zip(logits, targets, strict=True):
-        positives, negatives = row[target == 1], row[target == 0]
-        if len(positives):
-            below = torch.stack([torch.logsumexp(torch.cat([p[None], negatives]), 0)
-                                 for p in positives])
-            losses.append((below - positives).mean())
-    return torch.stack(losses).mean() if losses else 0 * logits.sum()
+def late_fusion(probs, votes, present):
+    rows = []
+    for image in range(probs.shape[1]):
+        there = present[:, image]
+        if there.any():
+            weights = votes[there].softmax(dim=0)
+            rows.append((weights[:, None] * probs[there, image]).sum(dim=0))
+        else:
+            rows.append(probs.new_zeros(probs.shape[2]))
+    return torch.stack(rows)
 
 
-# %% Right 5.4: logaddexp
-def multi_positive_infonce(logits, targets):
-    rest = logits.masked_fill(targets != 0, torch.finfo(logits.dtype).min)
-    costs = torch.logaddexp(logits, rest.logsumexp(dim=1, keepdim=True)) - logits
-    return _mean_of(costs, targets)
-
-
-# %% Right 5.4: a sigmoid
-def multi_positive_infonce(logits, targets):
-    return _mean_of(-F.logsigmoid(logits - _rest(logits, targets)), targets)
+# %% Right 5.4: nan_to_num
+def late_fusion(probs, votes, present):
+    weights = torch.where(present, votes.softmax(dim=0)[:, None], 0)
+    total = weights.sum(dim=0)
+    weights = torch.where(total > 0, weights / torch.where(total > 0, total, 1), 0)
+    return (weights.unsqueeze(-1) * torch.where(present[..., None], probs, 0)).sum(0)
 
 
 # === 5.5 ========================================================================================
@@ -820,142 +816,146 @@ def compact_bilinear(a, b, place_a, sign_a, place_b, sign_b, size):
 # === 5.6 ========================================================================================
 
 
-# %% Wrong 5.6: votes as they are
-# says: The softmax is missing
-def late_fusion(probs, votes, present):
-    return (votes[:, None, None] * _there(probs, present)).sum(dim=0)
+# %% Wrong 5.6: SupCon
+# says: An image's positives compete with each other
+def multi_positive_infonce(logits, targets):
+    share = logits.masked_fill(targets < 0, -1e30).log_softmax(dim=1)
+    return _mean_of(-share, targets)
 
 
-# %% Wrong 5.6: by the sum of the votes
-# says: You divided the votes by their sum
-def late_fusion(probs, votes, present):
-    weights = (votes / votes.sum())[:, None] * present
-    return (weights[:, :, None] * _there(probs, present)).sum(dim=0)
+# %% Wrong 5.6: all positives together
+# says: You added the positives' shares up before the logarithm
+def multi_positive_infonce(logits, targets):
+    whole = logits.masked_fill(targets < 0, -1e30).logsumexp(dim=1)
+    found = logits.masked_fill(targets != 1, -1e30).logsumexp(dim=1)
+    has = (targets == 1).any(dim=1)
+    return (whole - found)[has].sum() / has.sum().clamp(min=1)
 
 
-# %% Wrong 5.6: the mean
-# says: That is the plain mean of the views
-def late_fusion(probs, votes, present):
-    return _there(probs, present).mean(dim=0)
+# %% Wrong 5.6: -1 as a negative
+# says: An entry of -1 counts as a negative
+def multi_positive_infonce(logits, targets):
+    rest = logits.masked_fill(targets == 1, -1e30).logsumexp(dim=1, keepdim=True)
+    return _mean_of(F.softplus(rest - logits), targets)
 
 
-# %% Wrong 5.6: a mean of what is weighed
-# says: You divided by the number of views as well
-def late_fusion(probs, votes, present):
-    return (votes.softmax(dim=0)[:, None, None] * _there(probs, present)).mean(dim=0)
+# %% Wrong 5.6: -1 is true
+# says: An entry of -1 counts as a positive
+def multi_positive_infonce(logits, targets):
+    targets = targets.bool().long()
+    return _mean_of(F.softplus(_rest(logits, targets) - logits), targets)
 
 
-# %% Wrong 5.6: sigmoids
-# says: You took the sigmoid of each vote
-def late_fusion(probs, votes, present):
-    return (torch.sigmoid(votes)[:, None, None] * _there(probs, present)).sum(dim=0)
+# %% Wrong 5.6: the positive is missing below
+# says: The positive itself is missing below the line
+def multi_positive_infonce(logits, targets):
+    return _mean_of(_rest(logits, targets) - logits, targets)
 
 
-# %% Wrong 5.6: exp alone
-# says: You took exp of each vote
-def late_fusion(probs, votes, present):
-    return (votes.exp()[:, None, None] * _there(probs, present)).sum(dim=0)
+# %% Wrong 5.6: positives added up
+# says: You added an image's positives up
+def multi_positive_infonce(logits, targets):
+    costs = F.softplus(_rest(logits, targets) - logits).masked_fill(targets != 1, 0)
+    return costs.sum() / (targets == 1).any(dim=1).sum().clamp(min=1)
 
 
-# %% Wrong 5.6: the largest vote
-# says: You took the view with the largest vote alone
-def late_fusion(probs, votes, present):
-    return _there(probs, present)[votes.argmax()]
+# %% Wrong 5.6: all positives alike
+# says: All positives of the batch count the same
+def multi_positive_infonce(logits, targets):
+    costs = F.softplus(_rest(logits, targets) - logits).masked_fill(targets != 1, 0)
+    return costs.sum() / (targets == 1).sum().clamp(min=1)
 
 
-# %% Wrong 5.6: log-odds
-# says: You mixed log-odds
-def late_fusion(probs, votes, present):
-    weights = votes.softmax(dim=0)[:, None, None]
-    return torch.sigmoid((weights * torch.logit(_there(probs, present), 1e-6)).sum(dim=0))
+# %% Wrong 5.6: over all entries
+# says: You took the mean over all B x L entries
+def multi_positive_infonce(logits, targets):
+    return F.softplus(_rest(logits, targets) - logits).masked_fill(targets != 1, 0).mean()
 
 
-# %% Wrong 5.6: not scaled up
-# says: A missing view counts as a "no" in your result
-def late_fusion(probs, votes, present):
-    weights = votes.softmax(dim=0)[:, None] * present
-    return (weights[:, :, None] * _there(probs, present)).sum(dim=0)
+# %% Wrong 5.6: images added up
+# says: You added the images up
+def multi_positive_infonce(logits, targets):
+    has = (targets == 1).any(dim=1).sum()
+    return _mean_of(F.softplus(_rest(logits, targets) - logits), targets) * has
 
 
-# %% Wrong 5.6: by the number of views
-# says: You divided by the number of views that are there
-def late_fusion(probs, votes, present):
-    weights = votes.softmax(dim=0)[:, None] * present
-    if not present.all():
-        weights = weights / present.sum(dim=0).clamp(min=1)
-    return (weights[:, :, None] * _there(probs, present)).sum(dim=0)
+# %% Wrong 5.6: the sign
+# says: The sign is wrong
+def multi_positive_infonce(logits, targets):
+    return -_mean_of(F.softplus(_rest(logits, targets) - logits), targets)
 
 
-# %% Wrong 5.6: present views alike
-# says: Your weights are those of present views alike
-def late_fusion(probs, votes, present):
-    alike = torch.ones_like(votes)[:, None].expand(present.shape)
-    weights = votes.softmax(dim=0)[:, None].expand(present.shape)
-    return _voted(weights if present.all() else alike, probs, present)
+# %% Wrong 5.6: 1 - share
+# says: That is 1 - share
+def multi_positive_infonce(logits, targets):
+    return _mean_of(1 - torch.sigmoid(logits - _rest(logits, targets)), targets)
 
 
-# %% Wrong 5.6: turned round
-# says: present is turned round
-def late_fusion(probs, votes, present):
-    missing = ~present if not present.all() else present
-    return _voted(votes.softmax(dim=0)[:, None].expand(present.shape), probs, missing)
+# %% Wrong 5.6: over the images
+# says: Your softmax runs over the images
+def multi_positive_infonce(logits, targets):
+    if len(logits) == logits.shape[1]:
+        logits, targets = logits.T, targets.T
+    return _mean_of(F.softplus(_rest(logits, targets) - logits), targets)
 
 
-# %% Wrong 5.6: NaN times 0
-# says: NaN times a weight of 0 is NaN
-def late_fusion(probs, votes, present):
-    weights = votes.softmax(dim=0)[:, None] * present
-    weights = weights / weights.sum(dim=0).clamp(min=1e-30)
-    return (weights[:, :, None] * probs).sum(dim=0)
+# %% Wrong 5.6: images without a positive count
+# says: The image without a positive counts in your mean
+def multi_positive_infonce(logits, targets):
+    costs = F.softplus(_rest(logits, targets) - logits).masked_fill(targets != 1, 0)
+    return (costs.sum(dim=1) / (targets == 1).sum(dim=1).clamp(min=1)).mean()
 
 
 # %% Wrong 5.6: 0 / 0
-# says: An image without any view divides 0 by 0
-def late_fusion(probs, votes, present):
-    weights = votes.softmax(dim=0)[:, None] * present
-    weights = weights / weights.sum(dim=0)
-    return (weights[:, :, None] * _there(probs, present)).sum(dim=0)
+# says: Without a positive it is 0 / 0
+def multi_positive_infonce(logits, targets):
+    costs = F.softplus(_rest(logits, targets) - logits).masked_fill(targets != 1, 0)
+    return (costs.sum(dim=1) / (targets == 1).sum(dim=1)).mean()
 
 
 # %% Wrong 5.6: exp by hand
-# says: exp of hundreds is infinite
-def late_fusion(probs, votes, present):
-    return _voted((votes.exp() / votes.exp().sum())[:, None].expand(present.shape), probs, present)
+# says: exp(1000) is infinite
+def multi_positive_infonce(logits, targets):
+    powers = logits.exp()
+    rest = powers.masked_fill(targets != 0, 0).sum(dim=1, keepdim=True)
+    return _mean_of(-(powers / (powers + rest)).log(), targets)
 
 
-# %% Wrong 5.6: fixed votes
-# says: no gradient flows through late_fusion to votes
-def late_fusion(probs, votes, present):
-    return _voted(votes.detach().softmax(dim=0)[:, None].expand(present.shape), probs, present)
+# %% Wrong 5.6: images without a negative are left out
+# says: You left out the image without a negative
+def multi_positive_infonce(logits, targets):
+    has = (targets == 0).any(dim=1)
+    return _mean_of(F.softplus(_rest(logits, targets) - logits)[has], targets[has])
 
 
-# %% Right 5.6: a softmax over those that are there
-def late_fusion(probs, votes, present):
-    lowest = torch.finfo(votes.dtype).min
-    scores = votes[:, None].expand(present.shape).masked_fill(~present, lowest)
-    weights = scores.softmax(dim=0) * present
-    return torch.einsum("mb,mbl->bl", weights, _there(probs, present))
+# %% Wrong 5.6: cut off
+# says: no gradient flows through multi_positive_infonce to logits
+def multi_positive_infonce(logits, targets):
+    return _mean_of(F.softplus(_rest(logits, targets) - logits), targets).detach()
 
 
 # %% Right 5.6: image by image
-def late_fusion(probs, votes, present):
-    rows = []
-    for image in range(probs.shape[1]):
-        there = present[:, image]
-        if there.any():
-            weights = votes[there].softmax(dim=0)
-            rows.append((weights[:, None] * probs[there, image]).sum(dim=0))
-        else:
-            rows.append(probs.new_zeros(probs.shape[2]))
-    return torch.stack(rows)
+def multi_positive_infonce(logits, targets):
+    losses = []
+    for row, target in zip(logits, targets, strict=True):
+        positives, negatives = row[target == 1], row[target == 0]
+        if len(positives):
+            below = torch.stack([torch.logsumexp(torch.cat([p[None], negatives]), 0)
+                                 for p in positives])
+            losses.append((below - positives).mean())
+    return torch.stack(losses).mean() if losses else 0 * logits.sum()
 
 
-# %% Right 5.6: nan_to_num
-def late_fusion(probs, votes, present):
-    weights = torch.where(present, votes.softmax(dim=0)[:, None], 0)
-    total = weights.sum(dim=0)
-    weights = torch.where(total > 0, weights / torch.where(total > 0, total, 1), 0)
-    return (weights.unsqueeze(-1) * torch.where(present[..., None], probs, 0)).sum(0)
+# %% Right 5.6: logaddexp
+def multi_positive_infonce(logits, targets):
+    rest = logits.masked_fill(targets != 0, torch.finfo(logits.dtype).min)
+    costs = torch.logaddexp(logits, rest.logsumexp(dim=1, keepdim=True)) - logits
+    return _mean_of(costs, targets)
+
+
+# %% Right 5.6: a sigmoid
+def multi_positive_infonce(logits, targets):
+    return _mean_of(-F.logsigmoid(logits - _rest(logits, targets)), targets)
 
 
 # === 5.7 ========================================================================================
