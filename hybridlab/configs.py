@@ -21,6 +21,7 @@ READS = ("linear", "gelu")
 TOKENS = ("steps", "map")  # what a fusion that attends reads of the CNN-RNN
 CLASSIFICATION = ("bce", "asl")
 ALIGNMENT = ("infonce", "supcon", "softmax", "sigmoid")
+WEIGHTS = ("fixed", "learnt")  # of the terms of the loss
 WITHOUT = ("", "cnn_rnn", "clip")  # which view is left out
 
 
@@ -132,6 +133,8 @@ class DemoConfig:
         vision_lr: peak learning rate of CLIP's vision tower in phase 2.
         alpha: weight of the binary cross-entropy.
         beta: weight of the contrastive loss.
+        weights: "fixed", alpha and beta; or "learnt" beside the model, from 1 on: then alpha and
+            beta only say whether there is such a term (0 leaves it out).
         classification: "bce", or "asl" in its place.
         alignment: how the several texts of an image enter the contrastive loss, by name: see
             `hybridlab.alignment`.
@@ -166,6 +169,7 @@ class DemoConfig:
     vision_lr: float = 1e-4
     alpha: float = 1.0
     beta: float = 0.1
+    weights: str = "fixed"
     classification: str = "bce"
     alignment: str = "infonce"
     dim: int = 256
@@ -187,7 +191,7 @@ class DemoConfig:
         orders = tuple(name for name in ORDERS if name not in _BY_BOX)
         for name, known in (("order", orders), ("read", READS), ("tokens", TOKENS),
                             ("without", WITHOUT), ("classification", CLASSIFICATION),
-                            ("alignment", ALIGNMENT)):
+                            ("alignment", ALIGNMENT), ("weights", WEIGHTS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {known}")
         if self.view == "map" and self.fusion in ATTENTIVE and self.tokens != "map":

@@ -42,7 +42,8 @@ READS = {
     "fusion": Reads(  # and the decoder's parts, by view: see `parts_read`
         tuple(f"clip {split}" for split in SPLITS),
         (*_TRAINING, "view", "fusion", "fusion_options", "tokens", "own_opinion", "without", "dim",
-         "dropout", "fusion_epochs", "fusion_lr", "alpha", "beta", "classification", "alignment"),
+         "dropout", "fusion_epochs", "fusion_lr", "alpha", "beta", "weights", "classification",
+         "alignment"),
     ),
     "tuned": Reads(("fusion",), (*_TRAINING, "tune_epochs", "vision_lr", "fusion_lr")),
 }

@@ -101,16 +101,52 @@ def hybrid_loss(
     Raises:
         ValueError: alpha or beta is negative, a name is unknown, or shapes differ.
     """
-    if not (alpha >= 0 and beta >= 0) or alpha == beta == 0:
-        raise ValueError(
-            f"alpha is {alpha} and beta {beta}; weights of a loss are 0 or more, and one is more"
-        )
+    _check_weights(alpha, beta)
     terms = loss_terms(
         logits, targets, contrastive_logits if beta > 0 else None,
         classification=classification, alignment=alignment,
     )
     weights = {"classification": alpha, "contrastive": beta}
     return total_loss(terms, {name: weights[name] for name in terms})
+
+
+def _check_weights(alpha: float, beta: float) -> None:
+    if not (alpha >= 0 and beta >= 0) or alpha == beta == 0:
+        raise ValueError(
+            f"alpha is {alpha} and beta {beta}; weights of a loss are 0 or more, and one is more"
+        )
+
+
+class HybridLoss(nn.Module):
+    """`hybrid_loss` with fixed weights, or the same terms with learnt ones (`UncertaintyWeights`),
+    which are then trained along with the model.
+
+    Args:
+        alpha, beta: as in `hybrid_loss`; with learnt weights 0 leaves a term out, and any other
+            number only says that there is one.
+        learnt: learn the weights.
+        names: classification and alignment, as in `loss_terms`.
+
+    Raises:
+        ValueError: alpha or beta is negative, or both are 0.
+    """
+
+    def __init__(
+        self, alpha: float = 1.0, beta: float = 0.1, *, learnt: bool = False, **names: str
+    ):
+        super().__init__()
+        _check_weights(alpha, beta)
+        self.alpha, self.beta, self.names = alpha, beta, names
+        kept = tuple(n for n, w in zip(TERMS[:2], (alpha, beta), strict=True) if w > 0)
+        self.learnt = UncertaintyWeights(kept) if learnt else None
+
+    def forward(self, logits: Tensor, contrastive_logits: Tensor, targets: Tensor) -> Tensor:
+        if self.learnt is None:
+            return hybrid_loss(logits, contrastive_logits, targets, self.alpha, self.beta,
+                               **self.names)
+        similarities = contrastive_logits if self.beta > 0 else None
+        terms = loss_terms(logits, targets, similarities, **self.names)
+        return self.learnt({name: terms[name] for name in self.learnt.log_variance})
 
 
 class UncertaintyWeights(nn.Module):

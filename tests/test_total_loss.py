@@ -13,6 +13,7 @@ from hybridlab.decoder import cnn_rnn
 from hybridlab.losses import asymmetric_loss, masked_bce, multi_positive_contrastive
 from hybridlab.total_loss import (
     CLASSIFICATION,
+    HybridLoss,
     UncertaintyWeights,
     hybrid_loss,
     loss_terms,
@@ -132,3 +133,24 @@ def test_learnt_weights_pass_gradients_on_and_name_what_is_missing():
     assert part.grad == 1 and learnt.log_variance["a"].grad == pytest.approx(-1.5)
     with pytest.raises(ValueError, match="name the same"):
         learnt({"b": part})
+
+
+def test_the_loss_of_a_stage_has_fixed_weights_or_learnt_ones():
+    logits, similar = torch.tensor([[0.5, -1.0]]), torch.tensor([[2.0, 1.0]])
+    targets = torch.tensor([[1.0, 0.0]])
+    parts = loss_terms(logits, targets, similar)
+    fixed = HybridLoss(alpha=2.0, beta=0.5)
+    assert not list(fixed.parameters())
+    assert fixed(logits, similar, targets) == hybrid_loss(logits, similar, targets, 2.0, 0.5)
+    learnt = HybridLoss(alpha=2.0, beta=0.5, learnt=True)  # begins with weights of 1
+    assert torch.allclose(learnt(logits, similar, targets), sum(parts.values()))
+    learnt(logits, similar, targets).backward()
+    assert all(each.grad != 0 for each in learnt.parameters())
+    alone = HybridLoss(beta=0.0, learnt=True)  # no such term, and no weight for it
+    assert torch.equal(alone(logits, similar * float("nan"), targets), parts["classification"])
+    assert [*alone.learnt.log_variance] == ["classification"]
+    supcon = HybridLoss(0.0, 1.0, learnt=True, alignment="supcon")
+    assert torch.equal(supcon(logits, similar, targets),
+                       ALIGNMENTS["supcon"](similar, targets > 0, targets >= 0))
+    with pytest.raises(ValueError, match="alpha is 0 and beta 0"):
+        HybridLoss(0, 0)

@@ -34,6 +34,7 @@ def changed(shop: Workshop, **changes: object) -> set[str]:
     ("changes", "parts"),
     [
         ({"alpha": 2.0}, {"fusion", "tuned"}),
+        ({"weights": "learnt"}, {"fusion", "tuned"}),
         ({"view": "state"}, {"fusion", "tuned"}),
         ({"without": "clip"}, {"fusion", "tuned"}),
         ({"fusion": "label_query", "tokens": "map"}, {"fusion", "tuned"}),

@@ -18,7 +18,7 @@ from hybridlab.decoder.decoded import Decoded
 from hybridlab.encoders.base import freeze
 from hybridlab.fusion.view import View, joined
 from hybridlab.model import HybridClassifier
-from hybridlab.total_loss import hybrid_loss
+from hybridlab.total_loss import HybridLoss
 from hybridlab.training.decoding import decode_steps, fit_decoder, together
 from hybridlab.training.features import Tensors, chunks
 from hybridlab.training.held import Held
@@ -100,18 +100,15 @@ def train_fusion(
     for part in (model.cnn, model.decoder, model.clip):
         freeze(part)
     model.fit_views(rnn, clip)
-    joint = model.joint_modules().train()
+    joint, loss = model.joint_modules().train(), _loss(config)
 
     def loss_of(rows: Tensor) -> Tensor:
         out = model.fuse(rnn.rows(rows), clip.rows(rows))
-        return hybrid_loss(
-            out.logits, out.contrastive_logits, targets[rows], config.alpha, config.beta,
-            classification=config.classification, alignment=config.alignment,
-        )
+        return loss(out.logits, out.contrastive_logits, targets[rows])
 
     train(
         "phase 1: fusion",
-        [(joint, config.fusion_lr)],
+        [(joint, config.fusion_lr), (loss, config.fusion_lr)],
         loss_of,
         len(targets),
         epochs=config.fusion_epochs,
@@ -122,6 +119,13 @@ def train_fusion(
         report=report,
     )
     joint.eval()
+
+
+def _loss(config: DemoConfig) -> HybridLoss:
+    return HybridLoss(
+        config.alpha, config.beta, learnt=config.weights == "learnt",
+        classification=config.classification, alignment=config.alignment,
+    )
 
 
 @torch.no_grad()
@@ -163,7 +167,7 @@ def tune_vision(
     vision.requires_grad_(True)
     vision.eval()  # batches are small and the rate is low: the statistics of pretraining stay
     vision.to(memory_format=torch.channels_last)
-    joint = model.joint_modules().train()
+    joint, loss = model.joint_modules().train(), _loss(config)
     preprocess = model.clip.preprocessing
 
     def embed(images: Tensor) -> View:  # in chunks: the loss sees the whole batch all the same
@@ -174,10 +178,7 @@ def tune_vision(
 
     def loss_of(rows: Tensor) -> Tensor:
         out = model.fuse(rnn.rows(rows), embed(images[rows]))
-        return hybrid_loss(
-            out.logits, out.contrastive_logits, targets[rows], config.alpha, config.beta,
-            classification=config.classification, alignment=config.alignment,
-        )
+        return loss(out.logits, out.contrastive_logits, targets[rows])
 
     def score() -> float:
         rnn_held, images_held = held.inputs
@@ -185,7 +186,8 @@ def tune_vision(
 
     train(
         "phase 2: CLIP's vision tower",
-        [(vision, config.vision_lr), (joint, 0.1 * config.fusion_lr)],
+        [(vision, config.vision_lr), (joint, 0.1 * config.fusion_lr),
+         (loss, 0.1 * config.fusion_lr)],
         loss_of,
         len(targets),
         epochs=config.tune_epochs,

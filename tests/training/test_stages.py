@@ -18,6 +18,7 @@ from hybridlab.fusion import ATTENTIVE, FUSIONS
 from hybridlab.fusion.view import View
 from hybridlab.fusion.views import evidence
 from hybridlab.model import HybridClassifier
+from hybridlab.total_loss import HybridLoss
 from hybridlab.training import features, stages
 from hybridlab.training.decoding import chosen_labels, decode_all, decode_steps
 from hybridlab.training.features import clip_features, cnn_features, scene_images
@@ -110,6 +111,24 @@ def test_phase_1_moves_fusion_and_heads_only(world):
     assert changed == {"view_rnn", "view_clip", "fusion", "label_head", "contrastive_head"}
     model.train()  # a parent's call does not thaw what is frozen
     assert not model.cnn.training and not model.clip.training and not model.decoder.training
+
+
+def test_the_weights_of_the_loss_are_learnt_along_where_asked(world, monkeypatch):
+    _, targets, _, _, tokens, decoder, _, h_clip = world
+    h_rnn = View(evidence(decode_all(decoder, tokens).probs))
+    made = []
+
+    class Seen(HybridLoss):
+        def __init__(self, *given, **more):
+            super().__init__(*given, **more)
+            made.append(self)
+
+    monkeypatch.setattr(stages, "HybridLoss", Seen)
+    for weights in ("fixed", "learnt"):
+        train_fusion(new_model(world), h_rnn, h_clip, targets, Held((h_rnn, h_clip), targets),
+                     replace(CONFIG, weights=weights))
+    assert made[0].learnt is None
+    assert all(value != 1 for value in made[1].learnt.weights().values())
 
 
 def test_the_size_of_the_chunks_in_which_phase_2_encodes_changes_nothing(world, monkeypatch):
