@@ -1,8 +1,0 @@
-"""What label dependency adds to good heads at a co-occurrence of 0.25; see `evidence`.
-
-    hybridlab reproduce 02
-"""
-
-from hybridlab.studies.evidence import evidence_study
-
-STUDY = evidence_study(0.25, {})
