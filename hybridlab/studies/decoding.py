@@ -31,6 +31,7 @@ from hybridlab.evaluation.mixing import mixed
 from hybridlab.evaluation.thresholds import global_threshold
 from hybridlab.frozen import cnn_key, drawn, frozen_cnn
 from hybridlab.part_keys import short_hash
+from hybridlab.studies.settings import check_settings
 from hybridlab.training.decoding import CHUNK, fit_decoder
 from hybridlab.training.features import Tensors, cached, chunks
 from hybridlab.training.held import Held
@@ -112,12 +113,9 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     Raises:
         ValueError: an unknown setting or value.
     """
-    if strange := set(config) ^ set(RECIPE):
-        raise ValueError(f"unknown or missing settings {sorted(strange)}; see RECIPE")
-    for name, known in (("method", METHODS), ("decisions", DECISIONS), ("among", AMONG),
-                        ("marginal", MARGINALS)):
-        if config[name] not in known:
-            raise ValueError(f"{name} is {config[name]!r}; choose one of {', '.join(known)}")
+    check_settings(
+        config, RECIPE, method=METHODS, decisions=DECISIONS, among=AMONG, marginal=MARGINALS
+    )
     shop = _Scenes(config, store)
     targets = shop.targets("test")
     extra: dict[str, Any] = {}

@@ -29,6 +29,7 @@ from hybridlab.ablation.study import Study
 from hybridlab.evaluation.thresholds import global_threshold
 from hybridlab.studies.decoding import AMONG, METRICS, _heads, _only, _Scenes
 from hybridlab.studies.decoding import RECIPE as DECODING
+from hybridlab.studies.settings import check_settings
 from hybridlab.training.features import Tensors, cached
 from hybridlab.training.held import Held
 from hybridlab.training.independent_heads import cross_fitted_heads
@@ -56,11 +57,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     Raises:
         ValueError: an unknown setting or value, or fewer than two folds.
     """
-    if strange := set(config) ^ set(RECIPE):
-        raise ValueError(f"unknown or missing settings {sorted(strange)}; see RECIPE")
-    for name, known in (("method", METHODS), ("among", AMONG)):
-        if config[name] not in known:
-            raise ValueError(f"{name} is {config[name]!r}; choose one of {', '.join(known)}")
+    check_settings(config, RECIPE, method=METHODS, among=AMONG)
     shop = _Scenes({name: config.get(name, value) for name, value in DECODING.items()}, store)
     targets = {split: shop.targets(split) for split in ("train", "val", "test")}
     val, test = _heads(shop, seed)

@@ -24,6 +24,7 @@ from hybridlab.data.world import HELD_OUT, WORLD
 from hybridlab.evaluation.thresholds import global_threshold
 from hybridlab.studies.fusing import RECIPE as FUSING
 from hybridlab.studies.fusing import pipeline_of
+from hybridlab.studies.settings import check_settings
 from hybridlab.training.stages import fused_logits
 from hybridlab.workshop import Workshop
 from hybridlab.zeroshot.splits import split_labels
@@ -48,11 +49,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     Raises:
         ValueError: an unknown setting or value.
     """
-    if strange := set(config) ^ set(RECIPE):
-        raise ValueError(f"unknown or missing settings {sorted(strange)}; see RECIPE")
-    for name, known in (("method", METHODS), ("labels", LABELS)):
-        if config[name] not in known:
-            raise ValueError(f"{name} is {config[name]!r}; choose one of {', '.join(known)}")
+    check_settings(config, RECIPE, method=METHODS, labels=LABELS)
     whole = pipeline_of({name: config[name] for name in FUSING}, seed, store)
     shop = without_annotations(whole, Path(store))
     probs = _probs(shop, config["method"])

@@ -27,6 +27,7 @@ from hybridlab.fusion.view import View
 from hybridlab.fusion.views import evidence
 from hybridlab.model import HybridClassifier
 from hybridlab.part_keys import short_hash
+from hybridlab.studies.settings import check_settings
 from hybridlab.studies.small_world import RECIPE as SMALL_WORLD
 from hybridlab.studies.small_world import workshop_of
 from hybridlab.training.features import Tensors, cached
@@ -73,11 +74,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     Raises:
         ValueError: an unknown setting or value.
     """
-    if strange := set(config) ^ set(RECIPE):
-        raise ValueError(f"unknown or missing settings {sorted(strange)}; see RECIPE")
-    for name, known in (("method", METHODS), ("opinions", OPINIONS)):
-        if config[name] not in known:
-            raise ValueError(f"{name} is {config[name]!r}; choose one of {', '.join(known)}")
+    check_settings(config, RECIPE, method=METHODS, opinions=OPINIONS)
     shop = pipeline_of(config, seed, store)
     targets = {split: shop.targets[split].numpy() for split in ("val", "test")}
     extra: dict[str, Any] = {}

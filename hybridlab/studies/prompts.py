@@ -28,6 +28,7 @@ from hybridlab.data.world import LABEL_NAMES, SceneConfig
 from hybridlab.encoders.clip import ClipEncoder
 from hybridlab.frozen import clip_key, drawn, frozen_clip
 from hybridlab.studies.label_words import WORDS
+from hybridlab.studies.settings import check_settings
 from hybridlab.training.features import cached, clip_features
 from hybridlab.zeroshot import patches
 from hybridlab.zeroshot.platt import fit_global_platt, fit_per_label_platt
@@ -156,11 +157,7 @@ def _names(how: str) -> tuple[str, ...]:
 
 
 def _check(config: Mapping[str, Any]) -> None:
-    if strange := set(config) ^ set(RECIPE):
-        raise ValueError(f"unknown or missing settings {sorted(strange)}; see RECIPE")
-    for name, known in _LEVELS.items():
-        if config[name] not in known:
-            raise ValueError(f"{name} is {config[name]!r}; choose one of {known}")
+    check_settings(config, RECIPE, **_LEVELS)
     if config["decide"] == "at 0.5" and "Platt" not in config["fit"]:
         raise ValueError("0.5 is a threshold of probabilities; fit Platt's scale and bias first")
     if not 1 <= config["labelled"] <= config["val"]:

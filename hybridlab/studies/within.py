@@ -29,6 +29,7 @@ from hybridlab.encoders.clip import ClipEncoder, build_tiny_clip
 from hybridlab.evaluation.top_k import top_k_decisions
 from hybridlab.losses import symmetric_contrastive
 from hybridlab.part_keys import short_hash
+from hybridlab.studies.settings import check_settings
 from hybridlab.training.features import Tensors, cached, clip_features, scene_images
 from hybridlab.training.sources import training_code
 from hybridlab.zeroshot.pairs import jaccard
@@ -54,10 +55,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     Raises:
         ValueError: an unknown setting or measure, or a pool too small for its batch.
     """
-    if strange := set(config) ^ set(RECIPE):
-        raise ValueError(f"unknown or missing settings {sorted(strange)}; see RECIPE")
-    if config["measure"] not in MEASURES:
-        raise ValueError(f"measure is {config['measure']!r}; choose one of {MEASURES}")
+    check_settings(config, RECIPE, measure=MEASURES)
     settings = {name: value for name, value in config.items() if name != "measure"}
     clip = build_tiny_clip()
     here = Path(__file__).read_bytes().replace(b"\r\n", b"\n").decode()
