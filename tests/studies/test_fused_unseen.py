@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from hybridlab.studies.fused_seen import STUDY as SEEN
 from hybridlab.studies.fused_unseen import (
     METHODS,
     RECIPE,
@@ -55,9 +56,23 @@ def test_no_annotation_of_a_hidden_label_reaches_any_training(store, tmp_path):
     assert not torch.allclose(whole.fused.val, one.fused.val)
 
 
+@pytest.mark.parametrize("labels", ["unseen", "seen"])
+def test_the_threshold_comes_from_annotated_labels_alone(store, labels):
+    """Other truth of the 16 in the validation scenes changes no decision, whoever is judged."""
+    config = {**SMALL, "method": "best_patch", "labels": labels}
+    out = run(config, 1, store)
+    both = run({**config, "labels": {"seen": "unseen", "unseen": "seen"}[labels]}, 1, store)
+    of_yes = min(each.scores[each.decisions].min(initial=1) for each in (out, both))
+    of_no = max(each.scores[~each.decisions].max(initial=0) for each in (out, both))
+    assert of_no < of_yes  # one cut for both groups
+
+
 def test_the_study_and_its_mistakes(store):
-    for name in STUDY.variants:
-        assert set(STUDY.config(name)) == set(RECIPE)
+    for study in (STUDY, SEEN):
+        assert {study.config(name)["labels"] for name in study.variants} == {
+            study.recipe["labels"]}
+        for name in study.variants:
+            assert set(study.config(name)) == set(RECIPE)
     for change in ({"method": "magic"}, {"labels": "all"}):
         with pytest.raises(ValueError, match="choose one of"):
             run({**SMALL, **change}, 0, store)
