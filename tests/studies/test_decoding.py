@@ -14,7 +14,7 @@ from hybridlab.studies.decoding import AMONG, METHODS, RECIPE, _only, _repeats, 
 SMALL = {**RECIPE, "train": 48, "val": 24, "test": 24, "cnn_size": 64, "epochs": 1, "dim": 16,
          "head_epochs": 2, "batch_size": 16}
 STUDIES = ("dial_000", "dial_025", "dial_050", "dial_075", "dial_100", "orders", "feeding", "beams",
-           "cells", "cnn_stages", "regime_few", "regime_missing", "regime_small", "regime_large",
+           "cnn_stages", "regime_few", "regime_missing", "regime_small", "regime_large",
            "regime_hidden", "regime_clear")
 
 
