@@ -162,7 +162,7 @@ class Learner:
         self._until = began + self._left
         try:
             self._process.channel.settimeout(max(0.01, self._left))
-            self._process.channel.sendall(pack(request))
+            self._process.channel.sendall(pack(request, longest=None))  # the code, all of it
             answer = self._receive()
             while answer["kind"] == "output":
                 self.output += str(answer.get("text"))[:20_000] if len(self.output) < 20_000 else ""

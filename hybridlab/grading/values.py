@@ -48,14 +48,17 @@ class Other:
         return f"{self.type}: {self.shown}"
 
 
-def pack(message: dict[str, Any]) -> bytes:
+def pack(message: dict[str, Any], longest: int | None = _LONGEST) -> bytes:
     """A message with its length in front.
+
+    Args:
+        longest: characters of a text, the rest of which is cut; None cuts nothing.
 
     Raises:
         BadMessageError: it is longer than `LARGEST`.
     """
     buffers: list[bytes] = []
-    text = json.dumps(_plain(message, buffers, 0)).encode()
+    text = json.dumps(_plain(message, buffers, longest)).encode()
     size = sum(map(len, buffers))
     if len(text) + size > LARGEST or len(text) > _LARGEST_TEXT:
         raise BadMessageError(
@@ -97,13 +100,13 @@ def sizes(head: bytes) -> tuple[int, int]:
 HEAD = _HEAD.size
 
 
-def _plain(value: Any, buffers: list[bytes], depth: int) -> Any:
+def _plain(value: Any, buffers: list[bytes], longest: int | None, depth: int = 0) -> Any:
     if value is None or type(value) in (bool, float):
         return value
     if type(value) is int:
         return value if abs(value) < 2**63 else _other(value)
     if type(value) is str:
-        return value[:_LONGEST]
+        return value[:longest]
     if isinstance(value, (np.generic, np.ndarray)) and not _masked(value):
         kind = "scalar" if isinstance(value, np.generic) else "array"
         array = _common(np.asarray(value))
@@ -115,10 +118,10 @@ def _plain(value: Any, buffers: list[bytes], depth: int) -> Any:
             return _other(value)
         kind = type(value).__name__
         if kind == "dict":
-            pairs = [[_plain(k, buffers, depth + 1), _plain(v, buffers, depth + 1)]
-                     for k, v in value.items()]
+            pairs = [[_plain(each, buffers, longest, depth + 1) for each in pair]
+                     for pair in value.items()]
             return {"t": "dict", "v": pairs}
-        items = [_plain(item, buffers, depth + 1) for item in value]
+        items = [_plain(item, buffers, longest, depth + 1) for item in value]
         return {"t": "set" if kind == "frozenset" else kind, "v": items}
     return _number(value)
 

@@ -342,6 +342,17 @@ def test_without_marks_the_file_is_one_exercise():
         assert learner.call("f", [4], {}).value == 8
 
 
+def test_a_long_file_is_run_and_shown_to_its_end():
+    """The code was once cut after 10,000 characters: a right answer had no end, and no `return`."""
+    remarks = "    # one of many remarks\n" * 1000
+    text = f"# %% Exercise 1.1: test\ndef f(x):\n{remarks}    return 1 / x\n"
+    with Learner(Source("a.py", text), "1.1", QUICK) as learner:
+        assert learner.call("f", [4], {}).value == 0.25
+        with pytest.raises(Crashed) as crash:
+            learner.call("f", [0], {})
+    assert crash.value.line == 1003 and crash.value.code == "return 1 / x"
+
+
 def test_a_fork_server_that_was_ended_is_replaced():
     assert call("return 1")[0].value == 1
     launch._server()._process.kill()
