@@ -112,7 +112,8 @@ def beam_step(
     with its score unchanged, under the symbol `stop`, whatever its row of log_probs says. A symbol
     with the log-probability -inf cannot follow: it makes no candidate. All candidates of all beams
     compete, and the best ones are kept: `beams` of them, or as many as there are. Of equal scores
-    the candidate of the lower beam comes first, and of one beam's the lower symbol.
+    the candidate of the lower beam comes first, and of one beam's the lower symbol. New scores
+    keep their dtype; parents and symbols are whole numbers (int64).
 
     Args:
         scores: the sum of the log-probabilities of each beam so far.

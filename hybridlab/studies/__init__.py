@@ -9,6 +9,17 @@ RECORDED: dict[int, tuple[str, ...]] = {
         "hybridlab.studies.losses", "hybridlab.studies.losses_rare",
         "hybridlab.studies.losses_balanced",
     ),
+    2: (
+        "hybridlab.studies.dial_000", "hybridlab.studies.dial_025", "hybridlab.studies.dial_050",
+        "hybridlab.studies.dial_075", "hybridlab.studies.dial_100", "hybridlab.studies.orders",
+        "hybridlab.studies.feeding", "hybridlab.studies.beams", "hybridlab.studies.cnn_stages",
+        "hybridlab.studies.regime_small", "hybridlab.studies.regime_large",
+        "hybridlab.studies.regime_hidden", "hybridlab.studies.regime_clear",
+        "hybridlab.studies.regime_few", "hybridlab.studies.regime_missing",
+        "hybridlab.studies.evidence_000", "hybridlab.studies.evidence_075",
+        "hybridlab.studies.evidence_100", "hybridlab.studies.evidence_small",
+        "hybridlab.studies.evidence_hidden", "hybridlab.studies.evidence_few",
+    ),
     3: (
         "hybridlab.studies.contrast", "hybridlab.studies.false_negatives",
         "hybridlab.studies.siglip_start", "hybridlab.studies.compute",

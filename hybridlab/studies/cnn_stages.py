@@ -9,6 +9,8 @@ says and not in how many there are; one variant looks at all 12 x 12 places of s
 from hybridlab.ablation.study import Study
 from hybridlab.studies.decoding import METRICS, RECIPE
 
+ALSO_AGAINST = ("stage 5, heads",)  # what the stages bring to heads
+
 # Hypotheses were written before the first run on 6 x 6 places; none on 12 x 12 was looked at.
 STUDY = Study(
     name="cnn_stages",

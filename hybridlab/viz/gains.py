@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from hybridlab.ablation.findings import Analysis
 
+CROWDED = 20  # letters of all places together that still fit below a panel side by side
 INK, GRID = "#222222", "#dddddd"
 # Okabe and Ito; marks differ, too
 LOOKS = (("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"), ("#6a6a6a", "v"), ("#e69f00", "D"))
@@ -117,6 +118,8 @@ def gain_figure(
                           markerfacecolor=colour if each.shown else "white")
         axes.axhline(0, color=INK, linewidth=1)
         axes.set_xticks(range(len(places)), places, fontsize=9)
+        if sum(map(len, places)) > CROWDED:
+            axes.tick_params(axis="x", rotation=45)
         axes.set_title(PRINTED.get(metric, metric), fontsize=11, color=INK)
         axes.set_xlabel(across, fontsize=9)
         axes.grid(axis="y", color=GRID, linewidth=0.6)
