@@ -125,27 +125,33 @@ class HybridLoss(nn.Module):
         alpha, beta: as in `hybrid_loss`; with learnt weights 0 leaves a term out, and any other
             number only says that there is one.
         learnt: learn the weights.
-        names: classification and alignment, as in `loss_terms`.
+        classification, alignment: as in `loss_terms`.
 
     Raises:
         ValueError: alpha or beta is negative, or both are 0.
     """
 
     def __init__(
-        self, alpha: float = 1.0, beta: float = 0.1, *, learnt: bool = False, **names: str
+        self, alpha: float = 1.0, beta: float = 0.1, *, learnt: bool = False,
+        classification: str = "bce", alignment: str = "infonce",
     ):
         super().__init__()
         _check_weights(alpha, beta)
-        self.alpha, self.beta, self.names = alpha, beta, names
+        self.alpha, self.beta = alpha, beta
+        self.classification, self.alignment = classification, alignment
         kept = tuple(n for n, w in zip(TERMS[:2], (alpha, beta), strict=True) if w > 0)
         self.learnt = UncertaintyWeights(kept) if learnt else None
 
     def forward(self, logits: Tensor, contrastive_logits: Tensor, targets: Tensor) -> Tensor:
+        names = {"classification": self.classification, "alignment": self.alignment}
         if self.learnt is None:
-            return hybrid_loss(logits, contrastive_logits, targets, self.alpha, self.beta,
-                               **self.names)
-        similarities = contrastive_logits if self.beta > 0 else None
-        terms = loss_terms(logits, targets, similarities, **self.names)
+            return hybrid_loss(
+                logits, contrastive_logits, targets, self.alpha, self.beta, **names
+            )
+        terms = loss_terms(
+            logits, targets, contrastive_logits if self.beta > 0 else None,
+            classification=self.classification, alignment=self.alignment,
+        )
         return self.learnt({name: terms[name] for name in self.learnt.log_variance})
 
 

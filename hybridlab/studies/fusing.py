@@ -134,7 +134,7 @@ def groups_of(shop: Workshop) -> dict[str, np.ndarray]:
     return kinds_of(boxes, shop.targets["test"].numpy() > 0)
 
 
-def pipeline_of(config: Mapping[str, Any], seed: int, store: Path) -> Workshop:
+def pipeline_of(config: Mapping[str, Any], seed: int, store: Path | None) -> Workshop:
     """Only what the pipeline knows; the study's own settings are left out."""
     known = {name: value for name, value in config.items() if name not in _OWN}
     return workshop_of({**known, "tune_epochs": 0}, seed, store)
