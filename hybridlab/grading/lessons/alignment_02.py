@@ -21,8 +21,9 @@ _EXAMPLE = (
 )
 _SHAPE = "One label for each step, n in all."
 _CRASHES = {
-    "ValueError": "If linear_sum_assignment raises: in its matrix each row needs a finite entry, "
-    "and none is NaN. If .index(...) does: ask first whether the label is there.",
+    "ValueError": "If linear_sum_assignment raises: costs[steps, left] has one axis, and "
+    "costs[np.ix_(steps, left)] is the matrix; each of its rows needs a finite entry, and none is "
+    "NaN. If .index(...) raises: ask first whether the label is there.",
     "KeyError": "A step may predict what is no label of the image, or one that is taken: ask first "
     "whether it is there.",
     "IndexError": "labels and predicted hold numbers of labels, not columns of costs: labels[j] "
