@@ -117,15 +117,18 @@ class Folder:
 
 
 def answers_of(entry: Exercise, folder: Folder, wrong_seeds: int, right_seeds: int) -> list[Piece]:
-    """All known answers to an exercise."""
+    """All known answers to an exercise, the solution first."""
     solution = folder.solution(entry)
     return [
-        Piece(
-            entry.id, RIGHT if each.right else WRONG, each.title,
-            source_of(each, entry, solution), each.says,
-            _seeds(right_seeds if each.right else wrong_seeds),
-        )
-        for each in folder.known(entry)
+        Piece(entry.id, RIGHT, "the solution", solution, "", _seeds(right_seeds)),
+        *(
+            Piece(
+                entry.id, RIGHT if each.right else WRONG, each.title,
+                source_of(each, entry, solution), each.says,
+                _seeds(right_seeds if each.right else wrong_seeds),
+            )
+            for each in folder.known(entry)
+        ),
     ]
 
 

@@ -670,9 +670,9 @@ for name, runs in fed["extra"].items():
 
 # %% [markdown]
 # - **Free running wins in mAP**, by 5 points, and in OF1. Before the run we had written down that
-#   it would be the worst: with a fixed order, what it said and what is asked come apart. Its lead
-#   is not that it recovers better: behind a wrong first word it loses as much as the other two (one
-#   seed, 200 scenes, a trial that is not shown here). Why it leads, we do not know.
+#   it would be the worst: with a fixed order, what it said and what is asked come apart. Does it
+#   recover better from its mistakes? PLA above ran freely, too, and lost no less behind a wrong
+#   first word. Why it leads, we do not know.
 # - **Teacher forcing keeps exact match**: 18.2 against 15.5. One reason may be that free running
 #   stops sooner: 2.76 labels, where the truth has 3.25.
 # - **Free running stutters.** Without the mask 14 % of its labels are written twice: in training, a
@@ -894,7 +894,7 @@ show(gain_figure(in_regimes, MODELS, "regime", title, HEADS),
 fair_regimes = gains_of(
     {name: recorded(f"regime_{name}")["against_control"] for name in REGIMES}, FOUR
 )
-title = "Beside heads it pays most with few scenes and small things"
+title = "Beside heads it gains in three of six regimes; the intervals are wide"
 show(gain_figure(fair_regimes, MIXED, "regime", title, "two heads, mixed"),
      alt=gain_words(fair_regimes, MIXED, "two heads, mixed"))
 
@@ -933,9 +933,10 @@ print(recorded_table(recorded("cnn_stages"), ("mean_ap", "of1", "exact_match")))
 
 # %% [markdown]
 # - **Stage 4, and by far**, for heads: 80.5 against 70.9 at equal places, +9.6 [+7.8, +11.2]. We
-#   had expected the reverse. One reason may be that the last stage was shaped for the photographs
-#   of ImageNet, while emoji are told apart by colours and parts. And places count: all 12 x 12 of
-#   stage 4 bring 88.
+#   had expected a decoder to do worse there, and heads on all 12 x 12 places to do about as well as
+#   at stage 5. One reason may be that the last stage was shaped for the photographs of ImageNet,
+#   while emoji are told apart by colours and parts. And places count: all 12 x 12 of stage 4 bring
+#   88.
 # - **The decoder gains little from it**: 62 against 60 (not shown). So at stage 5 it was not the
 #   map that held it back. (It is taught frequent first with the truth here, as in `orders`.)
 # - **Which means:** all findings above are of stage 5, where things are seen less well than they

@@ -117,7 +117,10 @@ def _drawn(
         place = int(np.flatnonzero(labels == predicted[step])[0])
         labels[[step, place]] = labels[[place, step]]
     drawn = costs, labels, predicted
-    return drawn if _clear(*drawn, 0.05 * high) else _drawn(rng, right, often, high)
+    # who lets the cheapest step keep a label may assign it first, or all labels together: one order
+    clear = _clear(*drawn, 0.05 * high) and np.array_equal(
+        _cheapest(*drawn), _cheapest_together(*drawn))
+    return drawn if clear else _drawn(rng, right, often, high)
 
 
 def _clear(costs: Array, labels: Array, predicted: Array, gap: float) -> bool:
@@ -277,3 +280,10 @@ def _cheapest(costs: Array, labels: Array, predicted: Array) -> Array:
         if len(steps):
             sure[steps[costs[steps, at].argmin()]] = label
     return np.asarray(labels[_filled(costs, labels, sure)])
+
+
+def _cheapest_together(costs: Array, labels: Array, predicted: Array) -> Array:
+    from scipy.optimize import linear_sum_assignment
+
+    said = predicted[:, None] == labels[None]
+    return np.asarray(labels[linear_sum_assignment(np.where(said, costs - 1e6, costs))[1]])

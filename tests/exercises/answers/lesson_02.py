@@ -1352,11 +1352,10 @@ def pla_order(costs, labels, predicted):
 # %% Wrong 2.7: the cheapest keeps it
 # says: Of the steps that predict a label the one with the least cost keeps it
 def pla_order(costs, labels, predicted):
-    sure = costs.copy()
-    for column in np.flatnonzero(np.isin(labels, predicted)):
-        steps = np.flatnonzero(predicted == labels[column])
-        sure[steps[costs[steps, column].argmin()], column] = -1e6
-    return labels[linear_sum_assignment(sure)[1]]
+    cheap = costs.copy()
+    cheap[predicted[:, None] == labels[None]] -= 1e6
+    _, columns = linear_sum_assignment(cheap)
+    return labels[columns]
 
 
 # %% Wrong 2.7: kept by every step that says it
