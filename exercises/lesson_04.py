@@ -2,8 +2,8 @@
 
 N images, L labels, T prompts, B images of a batch, P patches, D numbers of an embedding.
 `hybridlab grade 4` checks them all, `hybridlab grade 4.2` one of them, `hybridlab grade 4.2
---hint 1` helps; `hybridlab grade 4 --watch` checks again whenever you save, at once, as torch is
-loaded by then.
+--hint 1` helps; `hybridlab grade 4 --watch` checks again whenever you save, without loading torch
+anew.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 B images of a batch; L labels, N and M tokens, D numbers of a view, S of a sketch. A view of an
 image has one vector for the whole, (B, D), or one for each token, (B, N, D). `hybridlab grade 5`
 checks all exercises, `hybridlab grade 5.2` one of them, `hybridlab grade 5.2 --hint 1` helps;
-`hybridlab grade 5 --watch` checks again whenever you save, at once, as torch is loaded by then.
+`hybridlab grade 5 --watch` checks again whenever you save, without loading torch anew.
 """
 
 import torch

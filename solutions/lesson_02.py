@@ -4,7 +4,7 @@ N images of a data set, B of a batch; L labels, T steps, K beams, V symbols, D n
 embedding. The labels are 0, 1, ..., L - 1, and STOP is L. A sequence is labels, then STOP; in a
 batch the shorter ones are filled up with -100 (PAD). `hybridlab grade 2` checks all exercises,
 `hybridlab grade 2.2` one of them, `hybridlab grade 2.2 --hint 1` helps; `hybridlab grade 2 --watch`
-checks again whenever you save, at once, as torch is loaded by then.
+checks again whenever you save, without loading torch anew.
 """
 
 import numpy as np

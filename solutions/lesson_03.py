@@ -2,7 +2,7 @@
 
 B images or pairs of a batch, U texts, D embedding width, V words of a vocabulary. `hybridlab grade
 3` checks them all, `hybridlab grade 3.2` one of them, `hybridlab grade 3.2 --hint 1` helps;
-`hybridlab grade 3 --watch` checks again whenever you save, at once, as torch is loaded by then.
+`hybridlab grade 3 --watch` checks again whenever you save, without loading torch anew.
 """
 
 import string

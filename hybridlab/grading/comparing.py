@@ -122,7 +122,8 @@ def form(
     if isinstance(got, (list, tuple)):
         raise Wrong(
             kinds.WRONG_FORM, f"got a {type(got).__name__}, expected {_form(wanted)}",
-            "Make an array of it." if isinstance(got, list) and wanted.ndim else
+            "Make an array or a tensor of it, as the arguments are."
+            if isinstance(got, list) and wanted.ndim else
             "Return one value, not several.",
         )
     given = as_array(got)
@@ -158,7 +159,9 @@ def tensor(got: Any, like: Any, what: str = "the result") -> None:
     if not is_tensor(got):
         raise Wrong(
             kinds.WRONG_FORM, f"{what} is {_short(got)}, expected a tensor",
-            "Whoever trains with it calls .backward() on it: return a tensor, not a number.",
+            "Whoever trains with it calls .backward() on it: return a tensor, not a number."
+            if like.dtype.is_floating_point else
+            "Stay with torch operations on the tensors you were given; they give tensors.",
         )
     if got.dtype != like.dtype:
         raise Wrong(
@@ -241,7 +244,7 @@ def _form(array: np.ndarray) -> str:
                  "u": ("a whole number", "whole numbers")}.get(
         array.dtype.kind, ("a number", "numbers")
     )
-    return one if array.ndim == 0 else f"an array of {many} of shape {array.shape}"
+    return one if array.ndim == 0 else f"an array or tensor of {many} of shape {array.shape}"
 
 
 def _short(value: Any) -> str:

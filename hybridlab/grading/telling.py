@@ -6,6 +6,7 @@ none do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -63,9 +64,20 @@ def own(right: Any, mistakes: Sequence[Mistake]) -> list[Mistake]:
                 same.append(mistake)
     return [
         each[0] if len(each) == 1
-        else Mistake("Either: " + " Or: ".join(one.words for one in each), each[0].value)
+        else Mistake(_either([one.words for one in each]), each[0].value)
         for each in groups if len(each) <= _TOGETHER
     ]
+
+
+def _either(several: Sequence[str]) -> str:
+    """Words of which one holds; sentences that end all of them are said once."""
+    sentences = [re.split(r"(?<=[.?!:]) (?=[A-Z0-9-])", words) for words in several]
+    common: list[str] = []
+    while all(len(each) > 1 for each in sentences) and len({each[-1] for each in sentences}) == 1:
+        common.insert(0, sentences[0][-1])
+        sentences = [each[:-1] for each in sentences]
+    either = " Or: ".join(" ".join(each) for each in sentences)
+    return " ".join([f"Either: {either}", *common])
 
 
 def _first_pair(right: Any, mistakes: Sequence[Mistake]) -> str:

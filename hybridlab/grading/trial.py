@@ -97,7 +97,7 @@ class Trial:
             except NotAttempted as stopped:
                 found = PartVerdict(name, kinds.NOT_ATTEMPTED, points, 0, lines(str(stopped)))
             except Crashed as crash:
-                advice = (crashes or {}).get(crash.type, "")
+                advice = _meant(str(crash)) or (crashes or {}).get(crash.type, "")
                 found = PartVerdict(
                     name, kinds.CRASHED, points, 0, lines(str(crash)), advice, crash.line,
                     one_line(crash.code),
@@ -147,7 +147,8 @@ class Trial:
                     f"no gradient flows through {name} to {self._argument(name, at)}: "
                     "nothing could be trained with it",
                     "Stay with torch operations on the tensors you were given; .item(), .numpy(), "
-                    ".detach(), float() and torch.no_grad() cut the graph.",
+                    ".detach(), float() and torch.no_grad() cut the graph, and a result that is "
+                    "made anew, such as torch.zeros(()), has none.",
                 )
             asked.append(gradient)
         return value, asked
@@ -194,6 +195,16 @@ class Trial:
 
 class _GivenUp(Exception):
     """Skips the rest of a part that is not tried."""
+
+
+def _meant(crash: str) -> str:
+    """What an exception's words mean in any exercise; "" where they are not known."""
+    if "Can't call numpy() on Tensor that requires grad" in crash:
+        return (
+            "numpy has no gradients. Stay with torch operations on the tensors you were given: with "
+            ".detach() it would run, but nothing could be trained with it."
+        )
+    return ""
 
 
 def _floats(value: Any) -> bool:

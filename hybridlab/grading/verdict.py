@@ -12,6 +12,7 @@ TOO_LONG = "took too long"
 WRONG_FORM = "wrong type or shape"
 WRONG_VALUE = "wrong value"
 RIGHT = "right"
+_PRINTED = 10  # lines of a learner's output that are shown
 KINDS = (NOT_ATTEMPTED, CRASHED, TOO_LONG, WRONG_FORM, WRONG_VALUE, RIGHT)
 
 
@@ -140,7 +141,10 @@ def told(verdict: Verdict, hints: int = 0) -> str:
         ]
     if verdict.output.strip():
         lines.append("  your code printed:")
-        lines += [f"      {line}" for line in verdict.output.strip().splitlines()[:10]]
+        printed = verdict.output.strip().splitlines()
+        lines += [f"      {line}" for line in printed[:_PRINTED]]
+        if len(printed) > _PRINTED:
+            lines.append(f"      ... and {len(printed) - _PRINTED} more lines")
     if not verdict.right:
         lines.append(f"  inputs were drawn with seed {verdict.seed}; the same again: "
                      f"hybridlab grade {verdict.exercise} --seed {verdict.seed}")

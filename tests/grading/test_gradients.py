@@ -57,3 +57,13 @@ def test_one_that_does_not(body: str) -> None:
 @pytest.mark.parametrize("forged", ["[]", "['no']", "5", "{}", "[x[0]]"])
 def test_a_forged_one_is_no_error_of_the_grader(forged: str) -> None:
     assert verdict(FORGED.format(forged=forged)).kind == CRASHED
+
+
+def test_numpy_on_a_tensor_with_a_gradient_is_told_whatever_the_exercise_says_of_crashes() -> None:
+    (part,) = verdict("import torch\nreturn torch.tensor(x.numpy())").parts
+    assert part.kind == CRASHED and part.advice.startswith("numpy has no gradients")
+
+
+def test_a_result_that_is_made_anew_is_told() -> None:
+    (part,) = verdict("import torch\nreturn torch.zeros(())").parts
+    assert "made anew, such as torch.zeros(()), has none" in part.advice

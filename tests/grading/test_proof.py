@@ -183,6 +183,9 @@ def test_an_example_tells_what_shows_on_it_and_few_that_look_alike_together() ->
     found = [each.words for each in telling.own(1.0, mistakes)]
     assert found == ["one.", "Either: two. Or: as two.", "shape."]
     assert telling.own(np.nan, [Mistake("nan, too", np.nan)]) == []
+    shared = [Mistake("You left out 3. All count.", 2.0), Mistake("You added 1. All count.", 2.0)]
+    (both,) = telling.own(1.0, shared)
+    assert both.words == "Either: You left out 3. Or: You added 1. All count."
 
 
 def test_the_command_proves_one_exercise_and_tells_a_slip() -> None:

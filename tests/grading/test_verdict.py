@@ -51,6 +51,13 @@ def test_right_and_not_attempted_are_short():
     assert none.count("\n") == 1 and "no function f" in none
 
 
+def test_printed_lines_that_are_not_shown_are_counted():
+    part = PartVerdict("a", kinds.RIGHT, 2, 2)
+    many = told(made(part, output="\n".join(map(str, range(13)))))
+    assert many.endswith("      9\n      ... and 3 more lines")
+    assert "more lines" not in told(made(part, output="\n".join(map(str, range(10)))))
+
+
 def test_it_travels_as_json():
     picture = {"kind": "curve", "title": "t", "got": [None, 1.0], "expected": [0.0, 1.0]}
     verdict = made(PartVerdict("a", kinds.WRONG_VALUE, 2, 0, "w", "x", picture=picture))

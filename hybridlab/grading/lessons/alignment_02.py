@@ -212,6 +212,10 @@ def _assigned_wrongly(costs: Array, labels: Array, predicted: Array) -> list[Mis
                 "so that the sum of their costs is least.", labels[given]),
         Mistake("That is what the steps predict; labels that the image lacks are no answer.",
                 predicted),
+        Mistake("Steps that keep no label hold -1 still. The labels that were assigned go into "
+                "them.", np.where(chosen < 0, -1, labels[chosen])),
+        Mistake("Steps that keep no label hold 0 still. The labels that were assigned go into "
+                "them.", np.where(chosen < 0, 0, labels[chosen])),
     ]
 
 

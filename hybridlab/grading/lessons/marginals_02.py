@@ -63,8 +63,9 @@ def check_max_over_steps(trial: Trial) -> None:
         label_seq[:, 1:], label_seq[:, 0] = PAD, probs.shape[2] - 1
         trial.equal(trial.call(_NAME, *_given((probs, label_seq))), probs[:, 0, :-1],
                     "the probabilities of images whose first step is STOP", [
-                        Mistake("The step of STOP is valid, too: there the decoder says how "
-                                "probable each label is, and that STOP is more so.",
+                        Mistake("All are 0. If you left out the step of STOP: it is valid, and "
+                                "there, too, the decoder says how probable each label is. If you "
+                                "took chosen labels only: all labels have a probability.",
                                 np.zeros_like(probs[:, 0, :-1])),
                     ], shape_hint=_SHAPE)
         one = probs[:, :1], label_seq[:, :1]
@@ -142,6 +143,9 @@ def _wrongly(probs: Array, label_seq: Array) -> list[Mistake]:
         Mistake("Only labels that were chosen have a probability in your result. All labels have "
                 "one, or all others tie at 0.", np.where(chosen[..., :-1] & valid[..., None],
                                                          labels, 0).max(axis=1)),
+        Mistake("You took the maximum over the valid steps, but for chosen labels only. All labels "
+                "have one, or all others tie at 0.",
+                np.where(chosen[..., :-1].any(axis=1), right, 0)),
         Mistake("Those are decisions: 1 where the label was chosen. Take its probability.",
                 chosen[..., :-1].max(axis=1).astype(float)),
         Mistake("You left out the step of STOP. It is valid: there, too, the decoder says how "

@@ -232,6 +232,10 @@ def _wrongly(targets: Array, rare: bool) -> list[Mistake]:
          [[*row[:-1], stop - 1] for row in right]),
         ("Your STOP is L + 1. Labels are 0 to L - 1, and STOP is L.",
          [[*row[:-1], stop + 1] for row in right]),
+        ("Your STOP is -100. That is PAD, which fills up the shorter sequences of a batch; STOP is "
+         "L.", [[*row[:-1], -100] for row in right]),
+        ("Your STOP is -1, which counts as not annotated; STOP is L.",
+         [[*row[:-1], -1] for row in right]),
         ("Your STOP is 4, the example's L; L is the number of columns.",
          [[*row[:-1], 4] for row in right]),
         ("Your labels are in the order of the columns; the frequency decides.",

@@ -41,6 +41,22 @@ def order_by_frequency(targets, rare_first):
     return [[*(int(j) for j in order if row[j]), len(row)] for row in present]
 
 
+# %% Wrong 2.1: STOP is PAD
+# says: Your STOP is -100
+def order_by_frequency(targets, rare_first):
+    frequency = (targets == 1).sum(axis=0)
+    order = np.argsort(frequency if rare_first else -frequency, kind="stable")
+    return [[*row[:-1], -100] for row in _ordered(targets, order)]
+
+
+# %% Wrong 2.1: STOP is the mark of no annotation
+# says: Your STOP is -1
+def order_by_frequency(targets, rare_first):
+    frequency = (targets == 1).sum(axis=0)
+    order = np.argsort(frequency if rare_first else -frequency, kind="stable")
+    return [[*row[:-1], -1] for row in _ordered(targets, order)]
+
+
 # %% Wrong 2.1: -1 is true in the lists
 # says: Your lists hold labels whose entry is -1
 def order_by_frequency(targets, rare_first):
@@ -898,6 +914,15 @@ def max_over_steps(step_probs, label_seq):
     return step_probs[..., 1:].masked_fill((label_seq == -100)[..., None], 0).amax(dim=1)
 
 
+# %% Wrong 2.5: the maximum, but of chosen labels only
+# says: the maximum over the valid steps, but for chosen labels only
+def max_over_steps(step_probs, label_seq):
+    valid = (label_seq != -100)[..., None]
+    most = step_probs.masked_fill(~valid, 0)[..., :-1].amax(dim=1)
+    chosen = torch.stack([(label_seq == at).any(dim=1) for at in range(most.shape[1])], dim=1)
+    return most * chosen
+
+
 # %% Wrong 2.5: chosen labels only
 # says: Only labels that were chosen have a probability in your result
 def max_over_steps(step_probs, label_seq):
@@ -1291,6 +1316,30 @@ def pla_order(costs, labels, predicted):
         order.append(label if right else rest.pop(0))
         used.add(label)
     return np.array(order)
+
+
+# %% Wrong 2.7: -1 left over
+# says: Steps that keep no label hold -1 still
+def pla_order(costs, labels, predicted):
+    given = {int(label) for label in labels}
+    order = np.full(len(labels), -1)
+    for t, label in enumerate(predicted):
+        if int(label) in given:
+            given.remove(int(label))
+            order[t] = label
+    return order
+
+
+# %% Wrong 2.7: 0 left over
+# says: Steps that keep no label hold 0 still
+def pla_order(costs, labels, predicted):
+    given = {int(label) for label in labels}
+    order = np.zeros(len(labels), dtype=int)
+    for t, label in enumerate(predicted):
+        if int(label) in given:
+            given.remove(int(label))
+            order[t] = label
+    return order
 
 
 # %% Wrong 2.7: the predictions
