@@ -201,7 +201,7 @@ def _meant(crash: str) -> str:
     """What an exception's words mean in any exercise; "" where they are not known."""
     if "Can't call numpy() on Tensor that requires grad" in crash:
         return (
-            "numpy has no gradients. Stay with torch operations on the tensors you were given: with "
+            "numpy has no gradients. Stay with torch operations on the tensors you are given: with "
             ".detach() it would run, but nothing could be trained with it."
         )
     return ""
