@@ -25,8 +25,9 @@ def concat_fusion(
         a (B, D_a), b (B, D_b), weight (D, D_a + D_b), bias (D,) -> (B, D)
 
     Example:
-        a [[1, 2]], b [[3]], weight [[1, 0, 0], [0, 1, 1]], bias [0, 1]
-        h is [1, 2, 3], y is [1, 6]: its mean is 3.5, its variance 6.25 -> [[-1.0, 1.0]]
+        a [[1, 2]], b [[3]], weight [[1, 0, 0], [0, 1, 1], [0, 0, 1]], bias [0, 1, 0]
+        h is [1, 2, 3], y is [1, 6, 3]: its mean is 3.333, its variance 4.222
+        -> [[-1.1355, 1.2978, -.1622]]
     """
     ### BEGIN SOLUTION
     both = torch.cat([a, b], dim=-1)  # (B, D_a + D_b)
@@ -49,8 +50,9 @@ def gate_fusion(
         a (B, D), b (B, D), weight (2, 2 D) -> fused (B, D) and alpha (B, 2)
 
     Example:
-        a [[1, 0]], b [[0, 2]], weight [[1, 0, 0, 0], [0, 0, 0, 1]]
-        the scores are [1, 2], alpha is [.2689, .7311], the fused vector [[.2689, 1.4621]]
+        a [[1, 0], [1, 1]], b [[0, 2], [2, 0]], weight [[1, 0, 0, 0], [0, 0, 0, 1]]
+        the scores are [[1, 2], [1, 0]], alpha is [[.2689, .7311], [.7311, .2689]], fused
+        [[.2689, 1.4621], [1.2689, .7311]]
     """
     ### BEGIN SOLUTION
     alpha = (torch.cat([a, b], dim=-1) @ weight.T).softmax(dim=-1)  # (B, 2)
@@ -68,7 +70,7 @@ def cross_attention(
     query and key divided by sqrt(D). What a query reads is the mean of the values with its
     weights. A token counts where mask is True; one that does not has the weight 0, whatever stands
     in keys and values, NaN as well. In an image in which no token counts, all weights are 0 and all
-    that is read is 0. Gradients are finite, also for such an image, and the dtype is kept.
+    that is read is 0. Gradients are finite in all these cases, and the dtype is kept.
 
     Shape:
         queries (B, N, D), keys (B, M, D), values (B, M, E), mask (B, M) bool
@@ -76,9 +78,9 @@ def cross_attention(
 
     Example:
         queries [[[2, 0, 0, 0]]], keys [[[1, 0, 0, 0], [0, 1, 0, 0], [9, 9, 9, 9]]],
-        values [[[4], [8], [100]]], mask [[True, True, False]]
+        values [[[4, 0], [8, 2], [100, 100]]], mask [[True, True, False]]
         products [2, 0, 18] by sqrt(4): [1, 0, 9]; the softmax of the first two is [.7311, .2689]
-        -> read [[[5.0758]]], weights [[[.7311, .2689, 0]]]
+        -> read [[[5.0758, .5379]]], weights [[[.7311, .2689, 0]]]
     """
     ### BEGIN SOLUTION
     keys = keys.masked_fill(~mask[:, :, None], 0)  # NaN times 0 would be NaN
@@ -99,8 +101,9 @@ def late_fusion(
     The weights are the softmax of votes: one for each of the M views, positive, and 1 together.
     P = sum over the views of weight times probability. Where a view of an image is missing
     (present is False), it has no vote, whatever stands in probs, NaN as well, and the weights of
-    the image's other views are scaled up so that they add up to 1 again. An image of which all
-    views are missing gets 0. Gradients flow to probs and votes, and the dtype is kept.
+    the image's other views are scaled up so that they add up to 1 again: exactly, even if votes
+    differ by hundreds. An image of which all views are missing gets 0. Gradients flow to probs and
+    votes, and the dtype is kept.
 
     Shape:
         probs (M, B, L) in [0, 1], votes (M,) of any numbers, present (M, B) bool -> (B, L)
@@ -111,8 +114,9 @@ def late_fusion(
         image 0: .25 * .8 + .75 * .4 = .5; image 1 has its first view only: .8 -> [[.5], [.8]]
     """
     ### BEGIN SOLUTION
-    weights = votes.softmax(dim=0)[:, None] * present  # (M, B)
-    weights = weights / weights.sum(dim=0).clamp(min=torch.finfo(weights.dtype).tiny)
+    lowest = torch.finfo(votes.dtype).min
+    votes = votes[:, None].masked_fill(~present, lowest)  # (M, B): who is missing has no vote
+    weights = votes.softmax(dim=0)
     return (weights[:, :, None] * probs.masked_fill(~present[:, :, None], 0)).sum(dim=0)
     ### END SOLUTION
 
@@ -135,7 +139,8 @@ def compact_bilinear(
 
         result[k] = sum over all i of sketch_a[i] * sketch_b[(k - i) mod size]
 
-    which a product of their Fourier transforms gives (torch.fft.rfft and irfft). `size` may be odd.
+    which a product of their Fourier transforms gives (torch.fft.rfft and irfft). So a_i b_j, with
+    both signs, lands at (place_a[i] + place_b[j]) mod size. `size` may be odd.
     Neither a square root nor a norm follows. Gradients flow to a and b. The FFT is computed in the
     dtype of a, which is float32 or float64.
 
@@ -143,8 +148,9 @@ def compact_bilinear(
         a (B, D_a), b (B, D_b), place_a and sign_a (D_a,), place_b and sign_b (D_b,) -> (B, size)
 
     Example:
-        size 3; a [[1, 2]], place_a [0, 0], sign_a [1, -1]: the sketch [-1, 0, 0]
-        b [[3, 4]], place_b [1, 2], sign_b [1, 1]: the sketch [0, 3, 4] -> [[0, -3, -4]]
+        size 3; a [[1, 2]], place_a [1, 1], sign_a [1, -1]: the sketch [0, -1, 0]
+        b [[3, 4, 5]], place_b [1, 2, 0], sign_b [1, 1, -1]: the sketch [-5, 3, 4]
+        -> [[-4, 5, -3]]
     """
     ### BEGIN SOLUTION
     sketches = []
@@ -198,10 +204,10 @@ def total_loss(
 
     The BCE is the binary cross-entropy of each entry, as a mean over all annotated entries of the
     batch: those whose target is not -1. Not the sum over labels, not the mean of the images' means.
-    If none is annotated it is 0. A weight of 0 leaves its part out: then the total is finite and
-    has no gradient of that part even where the part is infinite or NaN. It must be exact for logits
-    of 1000 and -1000, and keep the dtype of logits. If alpha or beta is negative, raise a
-    ValueError that names it.
+    If none is annotated the BCE is 0, and needs no gradient. A weight of 0 leaves its part out:
+    then the total is finite and has no gradient of that part even where the part is infinite or
+    NaN. It must be exact for logits of 1000 and -1000, and keep the dtype of logits. If alpha or
+    beta is negative, raise a ValueError that names it.
 
     Shape:
         logits (B, L), targets (B, L) of 1, 0 and -1, contrastive a tensor without axes

@@ -204,6 +204,11 @@ def _meant(crash: str) -> str:
             "numpy has no gradients. Stay with torch operations on the tensors you are given: with "
             ".detach() it would run, but nothing could be trained with it."
         )
+    if "same dtype" in crash or "expected scalar type" in crash:
+        return (
+            "Tensors of two dtypes meet: a constant that you made, or a conversion, is not of the "
+            "arguments' dtype. x.new_zeros(...) and dtype=x.dtype make tensors of x's own."
+        )
     return ""
 
 

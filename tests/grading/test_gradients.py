@@ -67,3 +67,15 @@ def test_numpy_on_a_tensor_with_a_gradient_is_told_whatever_the_exercise_says_of
 def test_a_result_that_is_made_anew_is_told() -> None:
     (part,) = verdict("import torch\nreturn torch.zeros(())").parts
     assert "made anew, such as torch.zeros(()), has none" in part.advice
+
+
+def test_tensors_of_two_dtypes_are_told() -> None:
+    entry = Exercise("1.1", "test", ("f",), 1, 5, ("a", "b"), {"gradient": 1}, _doubles, QUICK)
+    body = "import torch\nreturn (x[None] @ torch.ones(3, 1)).sum()"
+    (part,) = grade(entry, source(body), seed=0).parts
+    assert part.kind == CRASHED and part.advice.startswith("Tensors of two dtypes meet")
+
+
+def _doubles(trial: Trial) -> None:
+    with trial.part("gradient", {"RuntimeError": "something else"}):
+        trial.call("f", torch.ones(3, dtype=torch.float64))

@@ -20,10 +20,11 @@ Drawn = tuple[Array, Array, Array, Array]  # queries, keys, values, mask
 nan = float("nan")
 
 _NAME = "cross_attention"
+_NAMES = ("queries", "keys", "values")
 _RESULTS = ("what is read", "the weights")
 _EXAMPLE = (
     np.array([[[2.0, 0, 0, 0]]]), np.array([[[1.0, 0, 0, 0], [0, 1, 0, 0], [9, 9, 9, 9]]]),
-    np.array([[[4.0], [8], [100]]]), np.array([[True, True, False]]),
+    np.array([[[4.0, 0], [8, 2], [100, 100]]]), np.array([[True, True, False]]),
 )
 _READ = "What is read is (B, N, E): one row for each query, as wide as the values."
 _WEIGHTS = "The weights are (B, N, M): for each query, one for each token of the other view."
@@ -72,6 +73,16 @@ def check_cross_attention(trial: Trial) -> None:
         spoilt = np.where(mask[..., None], keys, nan), np.where(mask[..., None], values, nan)
         _judged(trial, (queries, *spoilt, mask), "tokens of NaN that do not count",
                 hint=f"If it is right without NaN: {_NAN}", expected=right)
+        given = [tensor(each, double=True, gradient=True) for each in (queries, *spoilt)]
+        found = trial.gradients(_NAME, *given, _truth(mask))[1]
+        plain = (np.where(mask[..., None], each, 0) for each in (keys, values))
+        for name, mine, wanted in zip(
+            _NAMES, found, _gradients(queries, *plain, mask), strict=True
+        ):
+            trial.equal(mine, wanted, f"the gradient of {name} where such tokens are NaN",
+                        hint="A score that is filled in has the gradient 0, and 0 times a key of "
+                        "NaN is NaN: fill the keys with 0 before the product, not the scores "
+                        "alone.")
     with trial.part("no token counts", _CRASHES):
         drawn = _nothing(trial.rng)
         read, weights = _right(*drawn)
@@ -90,9 +101,7 @@ def check_cross_attention(trial: Trial) -> None:
             pair(got, _RESULTS, "read, weights")
             for each, name in zip(got, _RESULTS, strict=True):
                 trial.tensor(each, given[0], f"{name} from float64 tokens")
-            for name, mine, wanted in zip(
-                ("queries", "keys", "values"), found, _gradients(*drawn), strict=True
-            ):
+            for name, mine, wanted in zip(_NAMES, found, _gradients(*drawn), strict=True):
                 spoilt = np.isnan(as_array(mine)).any()
                 trial.equal(mine, wanted, f"the gradient of {name}{what}", hint=_NOTHING if spoilt
                             else "If the values are right: nothing may be detached on the way.")
@@ -162,7 +171,7 @@ def _gradients(queries: Array, keys: Array, values: Array, mask: Array) -> list[
 
 
 def _weights_wrongly(queries: Array, keys: Array, values: Array, mask: Array) -> list[Mistake]:
-    scores, dim = _scores(queries, keys), queries.shape[2]
+    scores, dim, wide = _scores(queries, keys), queries.shape[2], values.shape[2]
     hidden = _scores(queries, np.where(mask[..., None], keys, 0))  # keys that do not count are 0
     everything = softmax(scores)
     afterwards = (
@@ -184,6 +193,10 @@ def _weights_wrongly(queries: Array, keys: Array, values: Array, mask: Array) ->
                 "fill in the lowest number.", softmax(scores * mask[:, None])),
         Mistake("The softmax is missing: those are the masked scores.", scores * mask[:, None]),
     ]
+    if wide not in (1, dim):
+        found.append(Mistake("You divided by sqrt(E), the width of the values. D is that of "
+                             "queries and keys, whose products those are.",
+                             _weights(scores * (dim / wide) ** 0.5, mask)))
     if scores.shape[1] > 1:
         columns = np.where(mask[:, None], scores, -1e30)
         powers = np.exp(columns - columns.max(axis=1, keepdims=True))

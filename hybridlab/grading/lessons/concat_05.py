@@ -17,8 +17,8 @@ Drawn = tuple[Array, Array, Array, Array]  # a, b, weight, bias
 _NAME = "concat_fusion"
 _NAMES = ("a", "b", "weight", "bias")
 _EXAMPLE = (
-    np.array([[1.0, 2.0]]), np.array([[3.0]]), np.array([[1.0, 0, 0], [0, 1, 1]]),
-    np.array([0.0, 1.0]),
+    np.array([[1.0, 2.0]]), np.array([[3.0]]), np.array([[1.0, 0, 0], [0, 1, 1], [0, 0, 1]]),
+    np.array([0.0, 1.0, 0.0]),
 )
 _SHAPE = "One row of D numbers for each image: (B, D)."
 _CRASHES = {

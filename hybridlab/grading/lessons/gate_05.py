@@ -21,7 +21,8 @@ _NAME = "gate_fusion"
 _NAMES = ("a", "b", "weight")
 _RESULTS = ("the fused vectors", "alpha")
 _EXAMPLE = (
-    np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]]), np.array([[1.0, 0, 0, 0], [0, 0, 0, 1]])
+    np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[0.0, 2.0], [2.0, 0.0]]),
+    np.array([[1.0, 0, 0, 0], [0, 0, 0, 1]]),
 )
 _FUSED = "The fused vector is one row of D numbers for each image: (B, D)."
 _ALPHA = "alpha is two numbers for each image: (B, 2)."
@@ -144,8 +145,16 @@ def _alpha_wrongly(a: Array, b: Array, weight: Array) -> list[Mistake]:
                 scores / scores.sum(axis=1, keepdims=True)),
     ]
     if len(a) > 1:
-        found.append(Mistake("Your softmax runs over the images (axis 0). Each image has two "
-                             "weights that add up to 1: take it over axis 1.", softmax(scores, 0)))
+        found += [
+            Mistake("Your softmax runs over the images (axis 0). Each image has two weights that "
+                    "add up to 1: take it over axis 1.", softmax(scores, 0)),
+            Mistake("All images have the same alpha in your result. The gate decides image by "
+                    "image: take no mean over the batch.",
+                    np.broadcast_to(softmax(scores.mean(axis=0)), scores.shape)),
+            Mistake("All images have the same alpha in your result. The gate decides image by "
+                    "image: take no mean of the weights, either.",
+                    np.broadcast_to(softmax(scores).mean(axis=0), scores.shape)),
+        ]
     return found
 
 

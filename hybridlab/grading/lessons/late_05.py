@@ -24,8 +24,8 @@ _EXAMPLE = (
 )
 _SHAPE = "One probability for each image and label: (B, L). The views, axis 0, are added up."
 _CRASHES = {
-    "RuntimeError": "votes is (M,), present (M, B), probs (M, B, L): weights of (M, B) come from "
-    "votes.softmax(dim=0)[:, None] * present, and lie over probs as weights[:, :, None].",
+    "RuntimeError": "votes is (M,), present (M, B), probs (M, B, L): votes[:, None] lies over "
+    "present, and weights of (M, B) lie over probs as weights[:, :, None].",
     "IndexError": "votes is (M,), present (M, B), probs (M, B, L).",
 }
 _NAN = (
@@ -33,8 +33,14 @@ _NAN = (
     "probs.masked_fill(~present[:, :, None], 0)."
 )
 _GONE = (
-    "An image without any view divides 0 by 0. Divide by the sum of the weights, but by a tiny "
-    "number at least."
+    "An image without any view divides 0 by 0. If you divide by the sum of the weights: by a tiny "
+    "number at least. If you take the softmax over -inf alone: fill in the lowest finite number, "
+    "and multiply by present afterwards."
+)
+_FAR = (
+    "If it is right for votes that differ less: beside a vote of 200 the softmax of 0 is e^-200, "
+    "which is 0 in float32, and 0 cannot be scaled up. Leave out missing views before the softmax, "
+    "not after it."
 )
 
 
@@ -42,8 +48,9 @@ def check_late_fusion(trial: Trial) -> None:
     """All views there; some missing; none there; votes in the hundreds; gradients and dtype."""
     with trial.part("the worked example", _CRASHES):
         right = _right(*_EXAMPLE)
-        trial.equal(trial.call(_NAME, *_given(_EXAMPLE)), right, "the example",
-                    own(right, _wrongly(*_EXAMPLE)), hint=_NAN, shape_hint=_SHAPE)
+        got = trial.call(_NAME, *_given(_EXAMPLE))
+        trial.equal(got, right, "the example", own(right, _wrongly(*_EXAMPLE)),
+                    hint=_if_nan(got), shape_hint=_SHAPE)
     with trial.part("all views are there", _CRASHES):
         rng = trial.rng
         for square in (False, True):
@@ -72,8 +79,12 @@ def check_late_fusion(trial: Trial) -> None:
                     shape_hint=_SHAPE)
         probs, votes, present = drawn
         spoilt = np.where(present[..., None], probs, nan), votes, present
-        trial.equal(trial.call(_NAME, *_given(spoilt)), right, "the same, NaN where one is missing",
-                    hint=_NAN, shape_hint=_SHAPE)
+        got = trial.call(_NAME, *_given(spoilt))
+        trial.equal(got, right, "the same, NaN where one is missing", hint=_if_nan(got),
+                    shape_hint=_SHAPE)
+        far = probs, exact(votes + 200.0 * ~present[:, 0]), present  # image 0 has the least alone
+        trial.equal(trial.call(_NAME, *_given(far)), _right(*far),
+                    f"the same with votes {_listed(far[1])}", hint=_FAR, shape_hint=_SHAPE)
     with trial.part("no view is there", _CRASHES):
         drawn = _empty(trial.rng)
         right = _right(*drawn)
@@ -93,6 +104,16 @@ def check_late_fusion(trial: Trial) -> None:
                 spoilt_here = np.isnan(as_array(mine)).any()
                 trial.equal(mine, wanted, f"the gradient of {name}{what}", hint=_GONE if spoilt_here
                             else "If the result is right: nothing may be detached on the way.")
+
+
+def _if_nan(got: Any) -> str:
+    """The advice on NaN, where there is one in the learner's value."""
+    found = as_array(got)
+    return _NAN if found.dtype.kind == "f" and np.isnan(found).any() else ""
+
+
+def _listed(votes: Array) -> str:
+    return ", ".join(f"{each:.1f}" for each in votes)
 
 
 def _truth(present: Array) -> Any:
@@ -124,8 +145,8 @@ def _empty(rng: np.random.Generator) -> Drawn:
 
 
 def _weights(votes: Array, present: Array) -> Array:
-    weights = softmax(votes)[:, None] * present
-    return np.asarray(weights / np.maximum(weights.sum(axis=0), 1e-30))
+    there = np.where(present, votes[:, None], -1e30)
+    return np.asarray(softmax(there, axis=0) * present)
 
 
 def _added(weights: Array, probs: Array, present: Array) -> Array:
@@ -141,8 +162,7 @@ def _gradients(probs: Array, votes: Array, present: Array) -> list[Array]:
 
     given = [tensor(each, double=True, gradient=True) for each in (probs, votes)]
     there = _truth(present)
-    weights = given[1].softmax(dim=0)[:, None] * there
-    weights = weights / weights.sum(dim=0).clamp(min=1e-30)
+    weights = given[1][:, None].masked_fill(~there, -1e30).softmax(dim=0) * there
     total = (weights[:, :, None] * given[0].masked_fill(~there[:, :, None], 0)).sum()
     return [np.asarray(each.numpy()) for each in torch.autograd.grad(total, given)]
 

@@ -81,11 +81,12 @@ EXERCISES = (
         hints=(
             "Begin with all views there. Then: which weights does an image have of which one view "
             "is missing, and what do they add up to?",
-            "votes.softmax(dim=0)[:, None] * present is (M, B): a weight for each view of each "
-            "image, 0 where it is missing. Divide by its sum over the views. NaN times 0 is NaN, "
-            "so fill probs first.",
-            "weights = weights / weights.sum(dim=0).clamp(min=torch.finfo(weights.dtype).tiny); "
-            "(weights[:, :, None] * probs.masked_fill(~present[:, :, None], 0)).sum(dim=0).",
+            "Scaling up is a softmax over the views that are there: votes[:, None] is (M, 1), and "
+            "with the lowest finite number where ~present it is (M, B). NaN times 0 is NaN, so "
+            "fill probs with 0, too: an image without any view then has nothing but zeros.",
+            "lowest = torch.finfo(votes.dtype).min; weights = votes[:, None].masked_fill(~present, "
+            "lowest).softmax(dim=0); return (weights[:, :, None] * "
+            "probs.masked_fill(~present[:, :, None], 0)).sum(dim=0).",
         ),
         points={
             "the worked example": 1, "all views are there": 2, "some views are missing": 2,
@@ -123,12 +124,11 @@ EXERCISES = (
         hints=(
             "Which columns stand below the line for a positive p: the other positives, too? And "
             "what of the entries of -1?",
-            "rest = logits.masked_fill(targets != 0, lowest).logsumexp(dim=1, keepdim=True) is the "
-            "log of the negatives' sum, (B, 1). -log(e^p / (e^p + e^rest)) is "
-            "log(1 + e^(rest - p)): F.softplus(rest - logits).",
+            "rest = logits.masked_fill(targets != 0, torch.finfo(logits.dtype).min)"
+            ".logsumexp(dim=1, keepdim=True) is the log of the negatives' sum, (B, 1). "
+            "-log(e^p / (e^p + e^rest)) is log(1 + e^(rest - p)): F.softplus(rest - logits).",
             "each = F.softplus(rest - logits).masked_fill(targets != 1, 0); an image's sum over "
-            "its count.clamp(min=1); their sum over (count > 0).sum().clamp(min=1). lowest is "
-            "torch.finfo(logits.dtype).min.",
+            "its count.clamp(min=1); their sum over (count > 0).sum().clamp(min=1).",
         ),
         points={
             "the worked example": 1, "any targets": 2, "images without positives or negatives": 2,

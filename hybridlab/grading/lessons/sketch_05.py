@@ -17,8 +17,8 @@ Drawn = tuple[Array, Array, Array, Array, Array, Array, int]
 
 _NAME = "compact_bilinear"
 _EXAMPLE = (
-    np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([0, 0]), np.array([1.0, -1.0]),
-    np.array([1, 2]), np.array([1.0, 1.0]), 3,
+    np.array([[1.0, 2.0]]), np.array([[3.0, 4.0, 5.0]]), np.array([1, 1]), np.array([1.0, -1.0]),
+    np.array([1, 2, 0]), np.array([1.0, 1.0, -1.0]), 3,
 )
 _SHAPE = "The result is (B, size)."
 _CRASHES = {
@@ -132,6 +132,9 @@ def _wrongly(
         Mistake("You multiplied one transform by the conjugate of the other: that is a "
                 "correlation. Multiply them as they are.", np.real(np.fft.ifft(
                     np.fft.fft(one) * np.conj(np.fft.fft(other))))),
+        Mistake("You multiplied the conjugate of a's transform by that of b: that is a "
+                "correlation. Multiply them as they are.", np.real(np.fft.ifft(
+                    np.conj(np.fft.fft(one)) * np.fft.fft(other)))),
         Mistake("The signs are missing.", _convolved(_sketch(a, place_a, ones_a, size),
                                                      _sketch(b, place_b, ones_b, size))),
         Mistake("The signs of b are missing.", _convolved(one, _sketch(b, place_b, ones_b, size))),
@@ -142,6 +145,8 @@ def _wrongly(
                 _convolved(_sketch(a, place_a, sign_a, size, True),
                            _sketch(b, place_b, sign_b, size, True))),
         Mistake("The square root that follows in MCB is not asked here.", rooted),
+        Mistake("The square root and the unit length that follow in MCB are not asked here.",
+                rooted / np.maximum(np.linalg.norm(rooted, axis=1, keepdims=True), 1e-12)),
         Mistake("The unit length that follows in MCB is not asked here.", right / length),
         Mistake("You added the sketches; convolve them.", one + other),
         Mistake("You divided by the number of entries once more: irfft has done so.",

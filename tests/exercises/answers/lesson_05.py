@@ -261,6 +261,22 @@ def gate_fusion(a, b, weight):
     return alpha[:, :1] * a + alpha[:, 1:] * b, alpha
 
 
+# %% Wrong 5.2: one gate for the batch
+# says: The gate decides image by image: take no mean over the batch
+def gate_fusion(a, b, weight):
+    scores = torch.cat([a, b], dim=-1) @ weight.T
+    alpha = scores.mean(dim=0, keepdim=True).softmax(dim=-1).expand(len(a), 2)
+    return alpha[:, :1] * a + alpha[:, 1:] * b, alpha
+
+
+# %% Wrong 5.2: the mean gate of the batch
+# says: take no mean of the weights, either
+def gate_fusion(a, b, weight):
+    alpha = (torch.cat([a, b], dim=-1) @ weight.T).softmax(dim=-1)
+    alpha = alpha.mean(dim=0, keepdim=True).expand(len(a), 2)
+    return alpha[:, :1] * a + alpha[:, 1:] * b, alpha
+
+
 # %% Wrong 5.2: by the sum
 # says: You divided the scores by their sum
 def gate_fusion(a, b, weight):
@@ -384,6 +400,20 @@ def cross_attention(queries, keys, values, mask):
 def cross_attention(queries, keys, values, mask):
     keys, values = _filled(keys, values, mask)
     return _attend(queries @ keys.mT / queries.shape[-1], values, mask)
+
+
+# %% Wrong 5.3: by the values' width
+# says: You divided by sqrt(E)
+def cross_attention(queries, keys, values, mask):
+    keys, values = _filled(keys, values, mask)
+    return _attend(queries @ keys.mT / values.shape[-1] ** 0.5, values, mask)
+
+
+# %% Wrong 5.3: keys of NaN in the backward pass
+# says: 0 times a key of NaN is NaN
+def cross_attention(queries, keys, values, mask):
+    values = values.masked_fill(~mask[:, :, None], 0)
+    return _attend(queries @ keys.mT / queries.shape[-1] ** 0.5, values, mask)
 
 
 # %% Wrong 5.3: times the root
@@ -644,6 +674,15 @@ def late_fusion(probs, votes, present):
     return (weights[:, :, None] * probs).sum(dim=0)
 
 
+# %% Wrong 5.4: scaled up after the softmax
+# says: Leave out missing views before the softmax
+def late_fusion(probs, votes, present):
+    weights = torch.where(present, votes.softmax(dim=0)[:, None], 0)
+    total = weights.sum(dim=0)
+    weights = torch.where(total > 0, weights / torch.where(total > 0, total, 1), 0)
+    return (weights.unsqueeze(-1) * torch.where(present[..., None], probs, 0)).sum(0)
+
+
 # %% Wrong 5.4: 0 / 0
 # says: An image without any view divides 0 by 0
 def late_fusion(probs, votes, present):
@@ -685,11 +724,11 @@ def late_fusion(probs, votes, present):
     return torch.stack(rows)
 
 
-# %% Right 5.4: nan_to_num
+# %% Right 5.4: logarithms of weights
 def late_fusion(probs, votes, present):
-    weights = torch.where(present, votes.softmax(dim=0)[:, None], 0)
-    total = weights.sum(dim=0)
-    weights = torch.where(total > 0, weights / torch.where(total > 0, total, 1), 0)
+    gone = ~present.any(dim=0)
+    scores = votes[:, None].masked_fill(~present & ~gone, -torch.inf)
+    weights = scores.log_softmax(dim=0).exp().masked_fill(gone, 0)
     return (weights.unsqueeze(-1) * torch.where(present[..., None], probs, 0)).sum(0)
 
 
@@ -708,6 +747,14 @@ def compact_bilinear(a, b, place_a, sign_a, place_b, sign_b, size):
     one = torch.fft.rfft(_sketch(a, place_a, sign_a, size))
     other = torch.fft.rfft(_sketch(b, place_b, sign_b, size))
     return torch.fft.irfft(one * other.conj(), n=size)
+
+
+# %% Wrong 5.5: a correlation the other way round
+# says: the conjugate of a's transform by that of b
+def compact_bilinear(a, b, place_a, sign_a, place_b, sign_b, size):
+    one = torch.fft.rfft(_sketch(a, place_a, sign_a, size))
+    other = torch.fft.rfft(_sketch(b, place_b, sign_b, size))
+    return torch.fft.irfft(one.conj() * other, n=size)
 
 
 # %% Wrong 5.5: no signs
@@ -748,6 +795,13 @@ def compact_bilinear(a, b, place_a, sign_a, place_b, sign_b, size):
 def compact_bilinear(a, b, place_a, sign_a, place_b, sign_b, size):
     y = _convolved(_sketch(a, place_a, sign_a, size), _sketch(b, place_b, sign_b, size), size)
     return y.sign() * y.abs().sqrt()
+
+
+# %% Wrong 5.5: rooted, then of unit length
+# says: The square root and the unit length
+def compact_bilinear(a, b, place_a, sign_a, place_b, sign_b, size):
+    y = _convolved(_sketch(a, place_a, sign_a, size), _sketch(b, place_b, sign_b, size), size)
+    return F.normalize(y.sign() * y.abs().sqrt(), dim=-1)
 
 
 # %% Wrong 5.5: of unit length
