@@ -15,7 +15,7 @@ SMALL = {**RECIPE, "train": 48, "val": 24, "test": 24, "cnn_size": 64, "epochs":
          "head_epochs": 2, "batch_size": 16}
 STUDIES = ("dial_000", "dial_025", "dial_050", "dial_075", "dial_100", "orders", "feeding", "beams",
            "cnn_stages", "regime_few", "regime_missing", "regime_small", "regime_large",
-           "regime_hidden", "regime_clear", "stage4_075", "stage4_100")
+           "regime_hidden", "regime_clear", "stage4_000", "stage4_075", "stage4_100")
 
 
 @pytest.fixture(scope="module")
