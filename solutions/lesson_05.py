@@ -14,7 +14,7 @@ import torch.nn.functional as F
 def concat_fusion(
     a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
 ) -> torch.Tensor:
-    """The fused vector of two views: both side by side, a linear layer, LayerNorm (seed 000, 2.1).
+    """The fused vector of two views: both side by side, a linear layer, LayerNorm.
 
     First h = [a, b], the numbers of a before those of b. Then y = W h + bias. Then each row of y is
     normalised by itself: minus its mean, divided by sqrt(variance + 1e-5), where the variance is
@@ -40,7 +40,7 @@ def concat_fusion(
 def gate_fusion(
     a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """How much of each view, decided image by image (seed 001, attention-based fusion).
+    """How much of each view, decided image by image.
 
     alpha = softmax(W [a, b]) has two numbers for each image, which are positive and add up to 1;
     the fused vector is alpha_1 a + alpha_2 b. It must be exact where the scores W [a, b] are in
@@ -64,7 +64,7 @@ def gate_fusion(
 def cross_attention(
     queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens of one view read those of the other: attention with one head (trap 3).
+    """Tokens of one view read those of the other: attention with one head.
 
     The weight of token m for query n is the softmax, over the tokens that count, of the product of
     query and key divided by sqrt(D). What a query reads is the mean of the values with its
@@ -96,7 +96,7 @@ def cross_attention(
 def late_fusion(
     probs: torch.Tensor, votes: torch.Tensor, present: torch.Tensor
 ) -> torch.Tensor:
-    """The weighted vote of several views, some of which may be missing (seed 001, late fusion).
+    """The weighted vote of several views, some of which may be missing.
 
     The weights are the softmax of votes: one for each of the M views, positive, and 1 together.
     P = sum over the views of weight times probability. Where a view of an image is missing
@@ -131,7 +131,7 @@ def compact_bilinear(
     sign_b: torch.Tensor,
     size: int,
 ) -> torch.Tensor:
-    """A sketch of all products a_i b_j, by the FFT (MCB, Fukui et al. 2016; trap 24).
+    """A sketch of all products a_i b_j, by the FFT (MCB; Fukui et al. 2016, arXiv 1606.01847).
 
     The count sketch of a view is a vector of `size` numbers: feature i, times sign[i], is added to
     the number at place[i]; several features may share a place. The result is the circular
@@ -163,7 +163,7 @@ def compact_bilinear(
 
 # %% Exercise 5.6: Several positives
 def multi_positive_infonce(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """A contrastive loss of images with label texts, where an image has several (trap 13).
+    """A contrastive loss of images with label texts, where an image has several.
 
     A positive of an image is a label whose target is 1, a negative one whose target is 0; -1 is not
     annotated and counts as neither. Each positive competes with the image's negatives only:
@@ -200,7 +200,7 @@ def total_loss(
     alpha: float,
     beta: float,
 ) -> torch.Tensor:
-    """alpha * BCE + beta * contrastive (seed 000, section 4; trap 14).
+    """The total loss of the hybrid: alpha * BCE + beta * contrastive.
 
     The BCE is the binary cross-entropy of each entry, as a mean over all annotated entries of the
     batch: those whose target is not -1. Not the sum over labels, not the mean of the images' means.

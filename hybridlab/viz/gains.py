@@ -148,3 +148,32 @@ def gain_words(gains: Sequence[Gain], variants: Sequence[str], reference: str) -
                 f"{each.place}{'' if each.shown else ' (not shown)'}" for each in row
             ))
     return f"Points above {reference}. " + ". ".join(told) + "."
+
+
+def gain_table(gains: Sequence[Gain], variants: Sequence[str]) -> str:
+    """The figures behind `gain_figure`, in points; brackets where no difference is shown.
+
+    Args:
+        variants: the rows, in this order; each once for every metric.
+
+    Raises:
+        ValueError: a variant without a gain.
+    """
+    known = list(dict.fromkeys(each.variant for each in gains))
+    if not variants or set(variants) - set(known):
+        raise ValueError(f"variants is {list(variants)}; give some of {', '.join(known)}")
+    metrics = dict.fromkeys(each.metric for each in gains)
+    rows = [("", [f"{place} " for place in dict.fromkeys(each.place for each in gains)])]
+    rows += [
+        (f"{variant}, {PRINTED.get(metric, metric)}", [
+            f"{100 * each.change:+.1f} " if each.shown else f"({100 * each.change:+.1f})"
+            for each in gains if (each.metric, each.variant) == (metric, variant)
+        ])
+        for variant in variants for metric in metrics
+    ]
+    wide = max(len(name) for name, _ in rows)
+    each_wide = 2 + max(len(cell) for _, cells in rows for cell in cells)
+    return "\n".join(
+        (f"{name:{wide}}" + "".join(f"{cell:>{each_wide}}" for cell in cells)).rstrip()
+        for name, cells in rows
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hybridlab.course import recorded
-from hybridlab.viz.gains import gain_figure, gain_words, gains_of
+from hybridlab.viz.gains import gain_figure, gain_table, gain_words, gains_of
 from hybridlab.viz.notebook import show
 
 # two recorded studies with the same variants
@@ -25,6 +25,19 @@ def test_every_gain_is_drawn_with_its_interval():
     words = gain_words(gains, VARIANTS, "the reference")
     assert words.count("[") == 4
     show(figure, words)
+
+
+def test_a_table_has_every_gain_and_brackets_where_none_is_shown():
+    gains = gains_of(PLACES, ["mean_ap"])
+    head, *rows = gain_table(gains, VARIANTS).splitlines()
+    assert head.split() == ["words", "pictures"]
+    assert [row.rsplit(",", 1)[0] for row in rows] == VARIANTS
+    for row, variant in zip(rows, VARIANTS, strict=True):
+        for each in (gain for gain in gains if gain.variant == variant):
+            text = f"{100 * each.change:+.1f}"
+            assert (f"({text})" in row) != each.shown and text in row
+    with pytest.raises(ValueError, match="give some of as shipped"):
+        gain_table(gains, ["magic"])
 
 
 def test_what_cannot_be_drawn_is_named():

@@ -64,7 +64,7 @@ def check_cross_attention(trial: Trial) -> None:
         _judged(trial, (queries, keys, values, everything), "the same, all tokens counting")
         _judged(trial, (queries[:, :1], keys[:, :1], values[:, :1], everything[:, :1]),
                 "a single query and a single key", hint="Over a single key the softmax is 1: the "
-                "query has no say, and what is read is the value (trap 3).")
+                "query has no say, and what is read is the value.")
         _judged(trial, (exact(200 * queries), keys, values, mask), "products in the thousands",
                 hint="exp of a thousand is infinite: .softmax(dim=-1) takes the largest off first.")
     with trial.part("what does not count", _CRASHES):

@@ -172,7 +172,7 @@ def _wrongly(
                 "annotated ones.", total(each.mean())),
         Mistake("You added the entries up; the BCE is their mean.", total(each.sum())),
         Mistake("You added over labels and averaged over images: that is L times as large, and "
-                "beta would mean another thing for each number of labels (trap 14).",
+                "beta would mean another thing for each number of labels.",
                 total(each.sum() / len(each))),
         Mistake("You took each image's mean first; all annotated entries of the batch count the "
                 "same.", total((each.sum(axis=1) / np.maximum(count, 1)).mean())),
