@@ -155,3 +155,4 @@ def test_show_refuses_what_not_everybody_can_read() -> None:
 
 def test_show_source_shows_the_real_source() -> None:
     assert "def has_title" in show_source(has_title).data
+    assert "monospace" in show_source(has_title)._repr_html_()

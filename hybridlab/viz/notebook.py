@@ -61,4 +61,8 @@ def show_source(thing: Any) -> Any:
     """The real source of a function or class, coloured: notebooks show it, never a copy."""
     from IPython.display import Code
 
-    return Code(inspect.getsource(thing), language="python")
+    class Source(Code):
+        def _repr_html_(self) -> str:  # exported pages have code in the font of what is around it
+            return f'<div style="font-family: monospace">{super()._repr_html_()}</div>'
+
+    return Source(inspect.getsource(thing), language="python")
