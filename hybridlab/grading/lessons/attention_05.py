@@ -75,9 +75,9 @@ def check_cross_attention(trial: Trial) -> None:
                 hint=f"If it is right without NaN: {_NAN}", expected=right)
         given = [tensor(each, double=True, gradient=True) for each in (queries, *spoilt)]
         found = trial.gradients(_NAME, *given, _truth(mask))[1]
-        plain = (np.where(mask[..., None], each, 0) for each in (keys, values))
+        keys, values = (np.where(mask[..., None], each, 0) for each in (keys, values))
         for name, mine, wanted in zip(
-            _NAMES, found, _gradients(queries, *plain, mask), strict=True
+            _NAMES, found, _gradients(queries, keys, values, mask), strict=True
         ):
             trial.equal(mine, wanted, f"the gradient of {name} where such tokens are NaN",
                         hint="A score that is filled in has the gradient 0, and 0 times a key of "
