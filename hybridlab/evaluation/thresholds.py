@@ -60,6 +60,30 @@ def global_threshold(probs: ArrayLike, targets: ArrayLike) -> float:
     return _pooled(*_checked(probs, targets))
 
 
+def exact_match_threshold(probs: ArrayLike, targets: ArrayLike) -> float:
+    """The one threshold for all labels at which the most images are right as a whole.
+
+    An image is right where the threshold lies above all its negatives, and not above any of its
+    positives. Of equally good thresholds the highest is chosen; entries that are not annotated have
+    no say.
+
+    Shape:
+        probs (N, L) in [0, 1], targets (N, L) in {1, 0, -1}
+
+    Raises:
+        ValueError: no positive target, a value outside [0, 1], or shapes that differ.
+    """
+    scored, truth = _checked(probs, targets)
+    above = np.where(truth == 0, scored, -np.inf).max(axis=1)  # (N,): t must be above
+    reach = np.where(truth == 1, scored, np.inf).min(axis=1)  # and not above this
+    edges = np.unique(np.clip(np.concatenate([above, reach, [0.0, 1.0]]), 0, 1))
+    tried = np.concatenate([edges[:1], (edges[1:] + edges[:-1]) / 2, edges[-1:]])
+    able = above < reach  # the others are right at no threshold
+    right = (np.searchsorted(np.sort(above[able]), tried)
+             - np.searchsorted(np.sort(reach[able]), tried))
+    return float(tried[len(tried) - 1 - int(np.argmax(right[::-1]))])
+
+
 def per_label_thresholds(
     probs: ArrayLike, targets: ArrayLike, min_positives: int = 5, shrinkage: float = 5.0
 ) -> Thresholds:

@@ -20,7 +20,8 @@ RECORDED: dict[int, tuple[str, ...]] = {
         "hybridlab.studies.evidence_100", "hybridlab.studies.evidence_small",
         "hybridlab.studies.evidence_hidden", "hybridlab.studies.evidence_few",
         "hybridlab.studies.stage4_000", "hybridlab.studies.stage4_075",
-        "hybridlab.studies.stage4_100",
+        "hybridlab.studies.stage4_100", "hybridlab.studies.rivals_000",
+        "hybridlab.studies.rivals_075", "hybridlab.studies.rivals_100",
     ),
     3: (
         "hybridlab.studies.contrast", "hybridlab.studies.false_negatives",

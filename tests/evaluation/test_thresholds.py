@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hybridlab.evaluation.metrics import threshold_metrics
 from hybridlab.evaluation.thresholds import (
     best_f1_threshold,
+    exact_match_threshold,
     global_threshold,
     per_label_thresholds,
 )
@@ -56,6 +57,20 @@ def test_global_threshold_has_the_best_of1(split):
     best, _ = brute_force(probs.ravel(), targets.ravel())
     measured = threshold_metrics(probs >= global_threshold(probs, targets), targets)
     assert measured.of1 == pytest.approx(best, abs=1e-12)
+
+
+@quick
+@given(splits())
+def test_no_other_threshold_has_more_images_right(split):
+    probs, targets = split
+
+    def right(threshold):
+        return (((probs >= threshold) == (targets == 1)) | (targets < 0)).all(axis=1).mean()
+
+    found = exact_match_threshold(probs, targets)
+    edges = np.unique(np.append(probs.astype(float), [0.0, 1.0]))
+    tried = [*edges, *(edges[1:] + edges[:-1]) / 2]
+    assert 0 <= found <= 1 and right(found) == max(map(right, tried))
 
 
 @quick

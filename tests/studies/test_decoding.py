@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hybridlab.decoder.sequences import PAD
-from hybridlab.studies.decoding import AMONG, METHODS, RECIPE, _only, _repeats, _Scenes, run
+from hybridlab.studies.decoding import AMONG, METHODS, RECIPE, _heads, _only, _repeats, _Scenes, run
 
 SMALL = {**RECIPE, "train": 48, "val": 24, "test": 24, "cnn_size": 64, "epochs": 1, "dim": 16,
          "head_epochs": 2, "batch_size": 16}
@@ -30,6 +30,16 @@ def test_every_method_scores_the_same_scenes(store, method):
     assert out.scores.min() >= 0 and out.scores.max() <= 1
     assert ("duplicates" in out.extra) == (method in ("decoder", "both"))
     assert ("weight" in out.extra) == (method in ("both", "two_heads"))
+
+
+def test_the_second_of_two_heads_is_another(store):
+    one, two = (run({**SMALL, "method": name}, 0, store) for name in ("heads", "two_heads"))
+    shop = _Scenes(SMALL, store)
+    (_, first), (_, second) = _heads(shop, 0), _heads(shop, 1000)
+    assert not np.array_equal(first, second)
+    weight = two.extra["weight"]
+    assert np.allclose(two.scores, (1 - weight) * first + weight * second, atol=1e-6)
+    assert np.array_equal(one.scores, first)
 
 
 def test_the_same_run_is_the_same_whatever_the_store_holds(store, tmp_path):
