@@ -15,7 +15,8 @@ from hybridlab.encoders.cnn import CNNEncoder, build_cnn
 
 # name -> (encoder, options of the decoder)
 CNN_RNNS: dict[str, tuple[str, dict[str, Any]]] = {
-    # arXiv 1604.04573: the LSTM reads labels alone; image and state meet in the labels' space
+    # arXiv 1604.04573: the LSTM reads labels alone; image and state meet in the labels' space. (The
+    # image is the mean of VGG's last map, not its fully connected layer; widths are `decoder`'s.)
     "paper": ("vgg16", {
         "cell": "lstm", "layers": 1, "look": "mean", "output": "joint", "feed_image": False,
     }),
@@ -86,8 +87,8 @@ def build_cnn_rnn(
     """A CNN-RNN by name, its decoder untrained.
 
     Args:
-        name: "paper" (VGG-16, LSTM, joint embedding: arXiv 1604.04573), "repository" (ResNet-152
-            and LSTM: seed 002) or "course".
+        name: "paper" (VGG-16, LSTM, joint embedding: in the manner of arXiv 1604.04573),
+            "repository" (ResNet-152 and LSTM: seed 002) or "course".
         n_labels: L.
         pretrained: False gives a CNN with random weights.
         image_size: S of the CNN's preprocessing; default: what its weights were trained with.

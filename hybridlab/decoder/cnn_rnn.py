@@ -220,8 +220,6 @@ class LabelDecoder(nn.Module):
         last = mask.sum(dim=1) - 1
         h_rnn = states[torch.arange(batch, device=tokens.device), last]
         probs = max_over_steps(step_logits, mask)
-        if bool(probs.isnan().any()):
-            raise FloatingPointError("decoding gave NaN; look for NaN in the decoder's weights")
         return Decoded(label_seq, step_logits, states, mask, h_rnn, attention, probs)
 
     @torch.no_grad()
@@ -265,6 +263,11 @@ class LabelDecoder(nn.Module):
     # --- one step -------------------------------------------------------------------------------
 
     def _check(self, tokens: Tensor) -> None:
+        if not isinstance(tokens, Tensor):
+            raise ValueError(
+                f"tokens is of type {type(tokens).__name__}, expected a tensor (B, P, "
+                f"{self.channels}); torch.as_tensor makes one of an array"
+            )
         if tokens.dim() != 3 or tokens.shape[2] != self.channels or tokens.shape[1] == 0:
             raise ValueError(
                 f"tokens has shape {tuple(tokens.shape)}, expected (B, P, {self.channels}) with "
@@ -333,11 +336,26 @@ def sequence_loss(step_logits: Tensor, label_seq: Tensor) -> Tensor:
     Shape:
         step_logits (B, T, L + 1), label_seq (B, T) with PAD after STOP -> scalar; 0 if no step is
         valid.
+
+    Raises:
+        ValueError: shapes that do not go together, or a label beyond the vocabulary.
     """
+    if step_logits.dim() != 3 or label_seq.shape != step_logits.shape[:2]:
+        raise ValueError(
+            f"step_logits {tuple(step_logits.shape)} must be (B, T, L + 1) and label_seq "
+            f"{tuple(label_seq.shape)} (B, T)"
+        )
+    real, stop = label_seq != PAD, step_logits.shape[2] - 1
+    unknown = real & ((label_seq < 0) | (label_seq > stop))
+    if bool(unknown.any()):
+        raise ValueError(
+            f"label_seq holds {int(label_seq[unknown][0])}, but labels run from 0 to {stop - 1}, "
+            f"STOP is {stop} and padding {PAD}"
+        )
     each = F.cross_entropy(
         step_logits.flatten(0, 1), label_seq.flatten(), ignore_index=PAD, reduction="sum"
     )
-    return each / (label_seq != PAD).sum().clamp(min=1)
+    return each / real.sum().clamp(min=1)
 
 
 def _check_choices(**given: str) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hybridlab.decoder.search import Beams
+from hybridlab.decoder.sequences import PAD
 
 MARGINALS = ("max_over_steps", "sum_over_beams")
 _BLEND = 1e-3
@@ -27,6 +28,7 @@ def max_over_steps(step_logits: Tensor, mask: Tensor) -> Tensor:
 
     Raises:
         ValueError: mask is not bool (B, T).
+        FloatingPointError: step_logits holds NaN at a valid step.
     """
     if mask.dtype != torch.bool or mask.shape != step_logits.shape[:2]:
         raise ValueError(
@@ -34,7 +36,12 @@ def max_over_steps(step_logits: Tensor, mask: Tensor) -> Tensor:
             f"{tuple(step_logits.shape[:2])}: True for each valid step"
         )
     probs = step_logits.softmax(dim=-1)[..., :-1]
-    return probs.masked_fill(~mask[..., None], 0.0).amax(dim=1)
+    found = probs.masked_fill(~mask[..., None], 0.0).amax(dim=1)
+    if bool(found.isnan().any()):
+        raise FloatingPointError(
+            "step_logits holds NaN at a valid step; look for NaN in the decoder's weights"
+        )
+    return found
 
 
 def sum_over_beams(beams: Beams, n_labels: int, tie_break: Tensor | None = None) -> Tensor:
@@ -53,9 +60,17 @@ def sum_over_beams(beams: Beams, n_labels: int, tie_break: Tensor | None = None)
         probs (B, L) in [0, 1].
 
     Raises:
-        ValueError: tie_break has another shape.
+        ValueError: the beams hold symbols beyond STOP, so they are of more labels; or tie_break has
+            another shape, or values outside [0, 1].
     """
-    weights = beams.log_probs.softmax(dim=1)  # a beam that is none has -inf, so 0
+    highest = int(beams.sequences.max()) if beams.sequences.numel() else PAD
+    if highest > n_labels:
+        raise ValueError(
+            f"the beams hold the symbol {highest}, but n_labels is {n_labels}, which is STOP; give "
+            "the number of labels that were searched"
+        )
+    # a beam that is none has -inf, so 0; an image may have none at all
+    weights = beams.log_probs.softmax(dim=1).nan_to_num(nan=0.0)
     summed = (weights[..., None] * beams.sets(n_labels)).sum(dim=1).clamp(max=1)  # (B, L)
     if tie_break is None:
         return summed
@@ -64,4 +79,6 @@ def sum_over_beams(beams: Beams, n_labels: int, tie_break: Tensor | None = None)
             f"tie_break has shape {tuple(tie_break.shape)}, expected {tuple(summed.shape)}; pass "
             "the greedy decoding's probs of the same images"
         )
+    if not bool(((tie_break >= 0) & (tie_break <= 1)).all()):
+        raise ValueError("tie_break holds NaN, or values outside [0, 1]; give probabilities")
     return (1 - _BLEND) * summed + _BLEND * tie_break

@@ -14,7 +14,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from hybridlab.decoder.sequences import PAD
+from hybridlab.decoder.sequences import PAD, check_targets
 
 
 def minimal_loss_alignment(step_logits: Tensor, targets: Tensor) -> Tensor:
@@ -28,7 +28,8 @@ def minimal_loss_alignment(step_logits: Tensor, targets: Tensor) -> Tensor:
         label_seq (B, T): the labels in that order, STOP, PAD.
 
     Raises:
-        ValueError: shapes disagree, T is too small, or a logit is NaN or infinite.
+        ValueError: shapes disagree, T is too small, a logit is NaN or infinite, or targets holds
+            anything but 1, 0 and -1.
     """
     return _aligned(step_logits, targets, keep=False)
 
@@ -93,6 +94,7 @@ def _check(step_logits: Tensor, targets: Tensor, counts: Tensor) -> None:
             f"step_logits {tuple(step_logits.shape)} must be (B, T, L + 1) and targets "
             f"{tuple(targets.shape)} (B, L); the last logit is STOP's"
         )
+    check_targets(targets)
     needed = 1 + (int(counts.max()) if len(counts) else 0)
     if step_logits.shape[1] < needed:
         raise ValueError(

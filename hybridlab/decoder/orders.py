@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hybridlab.decoder.sequences import check_targets
+
 LAST = float("inf")  # rank of a label that has no place in an order
 
 
@@ -17,12 +19,17 @@ def frequent_first(targets: Tensor) -> Tensor:
 
     Args:
         targets: (N, L) multi-hot; -1 (not annotated) counts as absent. Ties go to the lower column.
+
+    Raises:
+        ValueError: targets is not (N, L), or holds anything but 1, 0 and -1.
     """
+    _check(targets)
     return _ranks(-(targets > 0).sum(dim=0))
 
 
 def rare_first(targets: Tensor) -> Tensor:
     """Rank of each label when the rarest comes first: (L,) long; as `frequent_first`."""
+    _check(targets)
     return _ranks((targets > 0).sum(dim=0))
 
 
@@ -61,6 +68,12 @@ def reading_order(centres: Tensor, height: float, rows: int = 3) -> Tensor:
     row = (y * rows / height).floor().clamp(0, rows - 1)
     widest = x.nan_to_num(0).abs().max() + 1 if x.numel() else 1
     return (row * 2 * widest + x).nan_to_num(nan=LAST)
+
+
+def _check(targets: Tensor) -> None:
+    if targets.dim() != 2:
+        raise ValueError(f"targets has shape {tuple(targets.shape)}, expected (N, L)")
+    check_targets(targets)
 
 
 def _ranks(keys: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ toy models in tests all use it.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -94,11 +95,14 @@ def beam_search(
             are left are not scaled up: a sequence's log_probs is what the model gives it.
 
     Raises:
-        ValueError: beams or max_steps no whole number from 1 on, or a length_power below 0 or not
-            finite.
+        ValueError: beams or max_steps no whole number from 1 on, a length_power below 0 or not
+            finite, no such symbol as stop, or a step function that gives numbers above 0, which
+            are no log-probabilities.
         FloatingPointError: the step function gave NaN.
     """
-    _check(beams, max_steps, length_power)
+    beams, max_steps = _whole("beams", beams), _whole("max_steps", max_steps)
+    if not 0 <= length_power < float("inf"):
+        raise ValueError(f"length_power is {length_power}; give 0 (the sum) or more, 1 is the mean")
     batch, device = len(first), first.device
     previous, width = first, 1  # at first there is one sequence, the empty one
     sums = torch.zeros(batch, width, device=device)
@@ -112,7 +116,11 @@ def beam_search(
         steps = t + 1
         log_probs, state, attention = step(previous, state, memory)
         symbols = log_probs.shape[-1]
-        log_probs = log_probs.view(-1, width, symbols)
+        if t == 0:
+            _check_step(log_probs, stop)
+            sums = sums.to(torch.promote_types(log_probs.dtype, torch.float32))
+            history.sums = history.sums.to(sums)
+        log_probs = log_probs.view(-1, width, symbols).to(sums)
         if t == 0 and not allow_repeats:
             used = torch.zeros_like(log_probs, dtype=torch.bool)
         if t == max_steps - 1:
@@ -217,9 +225,24 @@ class _History:
         )
 
 
-def _check(beams: int, max_steps: int, length_power: float) -> None:
-    for name, value in (("beams", beams), ("max_steps", max_steps)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} is {value}; give a whole number, 1 or more")
-    if not 0 <= length_power < float("inf"):
-        raise ValueError(f"length_power is {length_power}; give 0 (the sum) or more, 1 is the mean")
+def _whole(name: str, value: int) -> int:
+    try:
+        number = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{name} is {value!r}; give a whole number, 1 or more")
+    return number
+
+
+def _check_step(log_probs: Tensor, stop: int) -> None:
+    if not 0 <= stop < log_probs.shape[-1]:
+        raise ValueError(
+            f"stop is {stop}, but the step function knows {log_probs.shape[-1]} symbols: 0 to "
+            f"{log_probs.shape[-1] - 1}"
+        )
+    if bool((log_probs > 1e-3).any()):
+        raise ValueError(
+            f"the step function gave {float(log_probs.max()):.3g}; log-probabilities are 0 or "
+            "less: take log_softmax of logits"
+        )

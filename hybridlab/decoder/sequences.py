@@ -6,6 +6,7 @@ ever an input. Padding is `PAD` and never counts in a loss.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -27,7 +28,8 @@ def to_sequences(targets: Tensor, rank: Tensor) -> Tensor:
         STOP at once.
 
     Raises:
-        ValueError: targets and rank disagree about L or B, or one of them holds NaN.
+        ValueError: targets and rank disagree about L or B, rank holds NaN, or targets anything but
+            1, 0 and -1.
     """
     if targets.dim() != 2 or rank.shape not in (targets.shape, targets.shape[1:]):
         raise ValueError(
@@ -36,8 +38,7 @@ def to_sequences(targets: Tensor, rank: Tensor) -> Tensor:
         )
     if rank.is_floating_point() and bool(rank.isnan().any()):
         raise ValueError("rank holds NaN; give every label a place, the last one if it has none")
-    if targets.is_floating_point() and bool(targets.isnan().any()):
-        raise ValueError("targets holds NaN; give 1, 0, or -1 where nothing is annotated")
+    check_targets(targets)
     n_labels = targets.shape[1]
     present = targets > 0
     count = present.sum(dim=1)
@@ -54,17 +55,37 @@ def to_sequences(targets: Tensor, rank: Tensor) -> Tensor:
     return label_seq
 
 
+def check_targets(targets: Tensor) -> None:
+    """Refuse targets that are not 1, 0, or -1 where nothing is annotated.
+
+    Raises:
+        ValueError: names the first other value.
+    """
+    known = (targets == 1) | (targets == 0) | (targets == -1)
+    if not bool(known.all()):
+        value = targets[~known][0].item()
+        told = "NaN" if value != value else value
+        raise ValueError(f"targets holds {told}; give 1, 0, or -1 where nothing is annotated")
+
+
 def from_lists(lists: Sequence[Sequence[int]], n_labels: int) -> Tensor:
     """Label lists in the order they are to be decoded -> label_seq (B, T).
 
     Raises:
-        ValueError: a label outside 0..L-1, or one that stands twice in a list; names the list.
+        ValueError: no whole number, a label outside 0..L-1, or one that stands twice in a list;
+            names the list.
     """
     longest = max((len(each) for each in lists), default=0)
     label_seq = torch.full((len(lists), longest + 1), PAD)
     for row, each in enumerate(lists):
         # before STOP stands behind them: L, the likeliest mistake, would then be "STOP twice"
         for label in each:
+            try:
+                operator.index(label)
+            except TypeError:
+                raise ValueError(
+                    f"list {row} holds {label!r}; labels are whole numbers from 0 on"
+                ) from None
             if not 0 <= label < n_labels:
                 raise ValueError(
                     f"list {row} holds the label {label}, but labels run from 0 to {n_labels - 1}; "

@@ -115,8 +115,11 @@ def trace(
         most: symbols that each step tells of.
 
     Raises:
-        ValueError: names or grid do not fit the decoder or the tokens; and as `beam_search`.
+        ValueError: names or grid do not fit the decoder or the tokens, or most is below 1; and as
+            `beam_search`.
     """
+    if most < 1:
+        raise ValueError(f"most is {most}; give 1 or more")
     height, width = grid
     if tokens.dim() != 2 or len(tokens) != height * width:
         raise ValueError(
