@@ -160,7 +160,8 @@ class UncertaintyWeights(nn.Module):
     2018, arXiv 1705.07115).
 
     s is the log of the variance that the term is believed to have. A term that stays large gets a
-    small weight; s / 2 keeps it from choosing 0. At its best exp(-s) = 1 / (2 loss).
+    small weight; s / 2 keeps it from choosing 0. At its best exp(-s) = 1 / (2 loss). The weight
+    decay of `training.loop.train` applies to s, too, and draws the weights a little towards 1.
 
     Args:
         names: of the terms.

@@ -795,8 +795,8 @@ for name, recall in by_label.items():
     print(f"{name:30} r = {np.corrcoef(change, often)[0, 1]:+.2f}   {lost}")
 
 # %% [markdown]
-# So frequent first loses rare labels, and rare first frequent ones. The other orders lean to neither
-# side by much; single names are mostly chance.
+# So frequent first loses rare labels, and rare first frequent ones. The other orders lean to
+# neither side by much; single names are mostly chance.
 #
 # ## 9 · The dial: does label dependency pay?
 #
