@@ -22,7 +22,7 @@ RECORDED: dict[int, tuple[str, ...]] = {
         "hybridlab.studies.stage4_000", "hybridlab.studies.stage4_075",
         "hybridlab.studies.stage4_100", "hybridlab.studies.rivals_000",
         "hybridlab.studies.rivals_075", "hybridlab.studies.rivals_100",
-        "hybridlab.studies.evidence_stage4",
+        "hybridlab.studies.evidence_stage4", "hybridlab.studies.evidence_stage4_075",
     ),
     3: (
         "hybridlab.studies.contrast", "hybridlab.studies.false_negatives",

@@ -49,6 +49,13 @@ def test_the_studies_of_regimes_stand(regime):
     assert study.recipe["cooccurrence"] == 0.75 and study.recipe != RECIPE
 
 
+@pytest.mark.parametrize(("regime", "dial"), [("stage4", 1.0), ("stage4_075", 0.75)])
+def test_the_studies_of_stage_4_stand(regime, dial):
+    study = import_module(f"hybridlab.studies.evidence_{regime}").STUDY
+    assert study.name == f"evidence_{regime}" and set(study.hypotheses) <= set(study.variants)
+    assert (study.recipe["cooccurrence"], study.recipe["cnn_stage"]) == (dial, "stage4")
+
+
 def test_only_some_objects_are_judged(store):
     every, small = (run({**SMALL, "among": among}, 0, store) for among in ("all", "small"))
     assert np.array_equal(every.scores, small.scores)
