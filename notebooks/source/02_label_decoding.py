@@ -1044,11 +1044,11 @@ print(recorded_table(recorded("evidence_stage4_075"), FOUR))
 
 # %% [markdown]
 # - **The stacked heads get all of it, and more**: 8.5 points at 1, as much as if they were told the
-#   true labels (8.8) and as much as the mix (85.5 and 85.6 mAP); 3.7 at 0.75, where the mix has 3.4.
-#   No label is written, no order chosen, nothing searched; a network that is trained in seconds
-#   corrects 80 numbers by each other. So what pays here is company, and a sequence is one way to it.
-#   (At stage 5 it was the other way round, 1.6 at 1 by the network and 4.2 by the mix: those heads
-#   have let company in already.)
+#   true labels (8.8) and as much as the mix (85.5 and 85.6 mAP); 3.7 at 0.75, where the mix has
+#   3.4. No label is written, no order chosen, nothing searched; a network that is trained in
+#   seconds corrects 80 numbers by each other. So what pays here is company, and a sequence is one
+#   way to it. (At stage 5 it was the other way round, 1.6 at 1 by the network and 4.2 by the mix:
+#   those heads have let company in already.)
 # - **Another kind of eye** brings no more than a second head.
 # - **Thresholds that aim at exact match** change little: the decoder's gain stays.
 # - **What is not shown**: nothing was tuned anew at stage 4, for any side, and all 12 x 12 places
