@@ -1143,6 +1143,15 @@ show(delay_figure(delays, feelings), alt=delay_words(delays, feelings))
 # In a film, that sense of time is the point. For a set of labels it is a nuisance: when a label was
 # written should not matter, and to the net it does. So it had to be given an order, or find one.
 #
+# Side by side, with the figure that shows it:
+#
+# | | CNN | RNN | shown |
+# |---|---|---|---|
+# | the input moves | its map moves along, by whole places | ends in another state | first, third |
+# | weights are shared | over places | over steps | second, for places |
+# | context | as far as a place sees | all steps before, fading | section 11; third |
+# | order of the inputs | none: it reads places at once | is what it is about | third |
+#
 # ## 14 · What to remember
 #
 # - A set becomes a sequence by an order. STOP says how many; padding must never be read.
