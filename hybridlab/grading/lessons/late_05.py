@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridlab.grading.comparing import as_array
+from hybridlab.grading.comparing import as_array, is_tensor
 from hybridlab.grading.lessons.losses_01 import tensor
 from hybridlab.grading.lessons.sequences_02 import exact, softmax
 from hybridlab.grading.telling import own, telling
@@ -108,8 +108,7 @@ def check_late_fusion(trial: Trial) -> None:
 
 def _if_nan(got: Any) -> str:
     """The advice on NaN, where there is one in the learner's value."""
-    found = as_array(got)
-    return _NAN if found.dtype.kind == "f" and np.isnan(found).any() else ""
+    return _NAN if is_tensor(got) and np.isnan(as_array(got)).any() else ""
 
 
 def _listed(votes: Array) -> str:
