@@ -205,7 +205,9 @@ def _packed(name: str, value: Tensor, half: bool) -> Tensor:
 def _parts(model: HybridClassifier) -> dict[str, object]:
     cnn, clip, decoder = model.cnn, model.clip, model.decoder
     parts = {
-        "cnn": CnnPart(cnn.name, cnn.stage, cnn.weights_hash(), cnn.preprocessing.to_dict()),
+        "cnn": CnnPart(
+            cnn.name, cnn.stage, cnn.weights_hash(), cnn.preprocessing.to_dict(), cnn.places
+        ),
         "clip": ClipPart(clip.name, int(model.text_emb.shape[1]), clip.preprocessing.to_dict()),
         "decoder": DecoderPart(
             decoder.channels, decoder.dim, decoder.layers, decoder.dropout.p, decoder.max_steps,

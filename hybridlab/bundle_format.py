@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hybridlab.bundle_files import AGAIN, MANIFEST_FILE, BundleError, one_line, read_file, short
+from hybridlab.configs import ALL_PLACES
 from hybridlab.data.sample import Vocabulary
 from hybridlab.encoders.preprocessing import Preprocessing
 
@@ -33,6 +34,7 @@ class CnnPart:
     stage: str
     weights_hash: str
     preprocessing: dict
+    places: int = ALL_PLACES
 
 
 @dataclass(frozen=True)

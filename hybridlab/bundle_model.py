@@ -37,7 +37,10 @@ def checked_cnn(folder: Path, part: CnnPart, cnn: CNNEncoder | None) -> CNNEncod
     preprocessing = Preprocessing.from_dict(part.preprocessing)
     if cnn is None:
         try:
-            cnn = build_cnn(part.name, stage=part.stage, image_size=preprocessing.image_size)
+            cnn = build_cnn(
+                part.name, stage=part.stage, image_size=preprocessing.image_size,
+                places=part.places,
+            )
         except (ValueError, MissingWeightsError) as error:
             raise BundleError(f"{folder}: its CNN cannot be built: {error}") from error
         cnn.preprocessing = preprocessing

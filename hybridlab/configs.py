@@ -18,6 +18,7 @@ CELLS = ("gru", "lstm")
 LOOKS = ("attention", "mean")
 OUTPUTS = ("linear", "joint")
 READS = ("linear", "gelu")
+ALL_PLACES = 1024  # a side of a CNN's map: no map has more
 TOKENS = ("steps", "map")  # what a fusion that attends reads of the CNN-RNN
 CLASSIFICATION = ("bce", "asl")
 ALIGNMENT = ("infonce", "supcon", "softmax", "sigmoid")
@@ -111,6 +112,7 @@ class DemoConfig:
         batch_size: B of all stages.
         cnn_size: side in pixels at which the CNN sees a scene; its map has a place per 32 px.
         cnn_stage: where the CNN is cut for the decoder.
+        cnn_places: most places a side that the decoder reads; a larger map is averaged down to it.
         folds: decoders that are fitted, each without its share of the scenes, so that the fusion
             learns from opinions on scenes that their decoder has not seen; 1 does not cross-fit.
         view: what the CNN-RNN brings to the fusion: its decoder's "evidence" or "state"; without
@@ -149,6 +151,7 @@ class DemoConfig:
     batch_size: int = 64
     cnn_size: int = 192
     cnn_stage: str = "stage5"
+    cnn_places: int = ALL_PLACES
     folds: int = 2
     view: str = "evidence"
     order: str = "frequent"
@@ -176,7 +179,8 @@ class DemoConfig:
     resamples: int = 1000
 
     def __post_init__(self) -> None:
-        for name in ("train", "val", "test", "batch_size", "dim", "resamples", "folds"):
+        for name in ("train", "val", "test", "batch_size", "dim", "resamples", "folds",
+                     "cnn_places"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.cnn_size < 32:

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from torch import Tensor, channels_last
 
+from hybridlab.configs import ALL_PLACES
 from hybridlab.data.scenes import SceneDataset
 from hybridlab.data.world import SceneConfig
 from hybridlab.encoders.base import freeze
@@ -26,9 +27,11 @@ BACKBONE = "efficientnet_lite0"
 _once = lru_cache(maxsize=8)
 
 
-def frozen_cnn(image_size: int, stage: str | None = None) -> CNNEncoder:
-    """A CNN with ImageNet weights, up to a stage (None: to the end)."""
-    return deepcopy(_cnn(image_size, stage))
+def frozen_cnn(
+    image_size: int, stage: str | None = None, places: int = ALL_PLACES
+) -> CNNEncoder:
+    """A CNN with ImageNet weights, up to a stage (None: to the end); places as in `build_cnn`."""
+    return deepcopy(_cnn(image_size, stage, places))
 
 
 def frozen_clip() -> ClipEncoder:
@@ -43,9 +46,12 @@ def text_embeddings(texts: Sequence[str]) -> Tensor:
     return _texts(tuple(texts)).clone()
 
 
-def cnn_key(image_size: int, stage: str | None, scenes: SceneDataset) -> str:
+def cnn_key(
+    image_size: int, stage: str | None, scenes: SceneDataset, places: int = ALL_PLACES
+) -> str:
     """The name of a cache file of `frozen_cnn`'s features."""
-    return feature_key(_cnn(image_size, stage), scenes, _cnn_weights(image_size, stage))
+    asked = image_size, stage, places
+    return feature_key(_cnn(*asked), scenes, _cnn_weights(*asked))
 
 
 def clip_key(scenes: SceneDataset) -> str:
@@ -64,8 +70,8 @@ def _drawn(size: int, split: str, config: SceneConfig) -> Tensor:
 
 
 @_once
-def _cnn(image_size: int, stage: str | None) -> CNNEncoder:
-    cnn = build_cnn(BACKBONE, image_size=image_size, stage=stage)
+def _cnn(image_size: int, stage: str | None, places: int) -> CNNEncoder:
+    cnn = build_cnn(BACKBONE, image_size=image_size, stage=stage, places=places)
     return freeze(cnn).to(memory_format=channels_last)
 
 
@@ -75,8 +81,8 @@ def _clip() -> ClipEncoder:
 
 
 @_once
-def _cnn_weights(image_size: int, stage: str | None) -> str:
-    return _cnn(image_size, stage).weights_hash()
+def _cnn_weights(image_size: int, stage: str | None, places: int) -> str:
+    return _cnn(image_size, stage, places).weights_hash()
 
 
 @_once

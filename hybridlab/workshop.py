@@ -109,7 +109,7 @@ class Workshop:
         )
         other._parts = self._parts
         given = ["targets", "clip", "text_emb"]
-        if not {"cnn_size", "cnn_stage"} & set(changes):
+        if not {"cnn_size", "cnn_stage", "cnn_places"} & set(changes):
             given += ["cnn", "_whole_cnn"]
         for name in given:
             if name in self.__dict__:
@@ -126,7 +126,8 @@ class Workshop:
     @cached_property
     def cnn(self) -> CNNEncoder:
         """The frozen CNN, up to the stage that the decoder reads."""
-        return frozen_cnn(self.config.cnn_size, self.config.cnn_stage)
+        config = self.config
+        return frozen_cnn(config.cnn_size, config.cnn_stage, config.cnn_places)
 
     @cached_property
     def _whole_cnn(self) -> CNNEncoder:
@@ -357,8 +358,9 @@ class Workshop:
         data = self.splits[split]
         if kind == "clip":
             return clip_key(data)
-        size, stage = self.config.cnn_size, self.config.cnn_stage
-        return short_hash(cnn_key(size, stage, data) + cnn_key(size, None, data))
+        config = self.config
+        cut = cnn_key(config.cnn_size, config.cnn_stage, data, config.cnn_places)
+        return short_hash(cut + cnn_key(config.cnn_size, None, data))
 
     def _made(
         self, folder: Path | None, part: str, compute: Callable[[], Tensors]

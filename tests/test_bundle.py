@@ -101,6 +101,16 @@ def put_weights(folder, data):
     edit(folder, lambda found: found["weights"].update(weights))
 
 
+def test_a_bundle_knows_how_many_places_its_decoder_reads(cnn, clip, tmp_path):
+    few = build_cnn("efficientnet_lite0", stage="stage4", image_size=64, places=2)
+    folder = save_bundle(tmp_path / "few", hybrid(few, clip), LABELS, THRESHOLDS, info={})
+    again = load_bundle(folder).model
+    assert again.cnn.places == 2
+    pixels = again.cnn.preprocessing(IMAGES)
+    assert again.cnn(pixels).tokens.shape[1] == 4 and cnn(pixels).tokens.shape[1] == 16
+    assert "weights" in refusal(folder, cnn)
+
+
 def refusal(folder, cnn=None) -> str:
     with pytest.raises(BundleError) as caught:
         load_bundle(folder, cnn=cnn)

@@ -48,6 +48,7 @@ def changed(shop: Workshop, **changes: object) -> set[str]:
         ({"resamples": 7}, set()),
         ({"decoder_epochs": 2}, {"decoder", "decoded test", "cross-fit", "fusion", "tuned"}),
         ({"cnn_stage": "stage4"}, set(PARTS) - {"clip test", "linear clip"}),
+        ({"cnn_places": 1}, set(PARTS) - {"clip test", "linear clip"}),
         ({"seed": 5}, set(PARTS) - {"cnn train", "clip test"}),
     ],
 )
@@ -58,7 +59,8 @@ def test_a_setting_touches_what_depends_on_it_and_nothing_else(shop, changes, pa
 def test_every_setting_of_the_configuration_is_some_parts_business(shop):
     """A setting that no key reads would give one result for two configurations."""
     read = {name for reads in part_keys.READS.values() for name in reads.settings}
-    elsewhere = {"train", "val", "test", "cnn_size", "cnn_stage"}  # in the features' keys
+    # in the features' keys
+    elsewhere = {"train", "val", "test", "cnn_size", "cnn_stage", "cnn_places"}
     assert read | elsewhere | {"resamples"} == set(CONFIG.to_dict())
 
 

@@ -12,8 +12,10 @@ from collections import OrderedDict
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hybridlab.configs import ALL_PLACES
 from hybridlab.encoders.backbones import BACKBONES, OFFLINE_DEFAULT, backbone
 from hybridlab.encoders.base import EncoderOutput, check_pixels, weights_hash
 from hybridlab.encoders.preprocessing import Preprocessing
@@ -29,10 +31,13 @@ class CNNEncoder(nn.Module):
         stage: where the chain was cut.
         channels, dim: C of the map and D of the tokens; equal.
         min_size: smallest side of an image, in pixels.
+        places: most places a side of what is decoded: a larger map is averaged down to it for the
+            tokens; the feature map stays whole.
         preprocessing: images -> pixels, as its weights expect them.
 
     Shape:
-        pixels (B, 3, H, W) -> feature_map (B, C, h, w), tokens (B, h·w, C), pooled (B, C)
+        pixels (B, 3, H, W) -> feature_map (B, C, h, w), tokens (B, P, C), pooled (B, C), where P is
+        h·w, or min(h, places)·min(w, places)
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class CNNEncoder(nn.Module):
         channels: int,
         preprocessing: Preprocessing,
         min_size: int,
+        places: int = ALL_PLACES,
     ):
         super().__init__()
         self.trunk = trunk
@@ -49,7 +55,7 @@ class CNNEncoder(nn.Module):
         self.stage = next(reversed(trunk._modules))
         self.channels = self.dim = channels
         self.preprocessing = preprocessing
-        self.min_size = min_size
+        self.min_size, self.places = min_size, places
 
     def forward(self, pixels: Tensor) -> EncoderOutput:
         """pixels (B, 3, H, W), preprocessed -> `EncoderOutput`.
@@ -60,15 +66,25 @@ class CNNEncoder(nn.Module):
         """
         check_pixels(pixels, self.min_size, f"{self.name} up to {self.stage}")
         feature_map = self.trunk(pixels)                  # (B, C, h, w)
-        tokens = feature_map.flatten(2).transpose(1, 2)   # (B, P, D)
-        return EncoderOutput(feature_map, tokens, tokens.mean(dim=1))
+        whole = feature_map.flatten(2).transpose(1, 2)    # (B, h·w, D)
+        return EncoderOutput(feature_map, self._few(feature_map, whole), whole.mean(dim=1))
+
+    def _few(self, feature_map: Tensor, whole: Tensor) -> Tensor:
+        height, width = feature_map.shape[2:]
+        if max(height, width) <= self.places:
+            return whole
+        sides = min(height, self.places), min(width, self.places)
+        return F.adaptive_avg_pool2d(feature_map, sides).flatten(2).transpose(1, 2)
 
     def weights_hash(self) -> str:
         """Names the weights and what is computed with them: 32 hexadecimal characters.
 
-        The stage counts: VGG's "stage5" and "pool5" have the same weights and other features.
+        The stage counts: VGG's "stage5" and "pool5" have the same weights and other features. So
+        does the number of places, where there is a limit.
         """
         text = f"{self.name}|{self.stage}|{weights_hash(self.trunk)}"
+        if self.places < ALL_PLACES:
+            text += f"|{self.places}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -79,6 +95,7 @@ def build_cnn(
     stage: str | None = None,
     weights_path: str | Path | None = None,
     image_size: int | None = None,
+    places: int = ALL_PLACES,
     seed: int = 0,
 ) -> CNNEncoder:
     """An encoder by name, with ImageNet weights.
@@ -90,13 +107,17 @@ def build_cnn(
         stage: where to cut; see `stage_names`. Default: the last.
         weights_path: a file of the whole network's weights instead of the usual ones.
         image_size: S of the preprocessing; default: what the weights were trained with.
+        places: most places a side that the tokens have; see `CNNEncoder`.
         seed: of the random weights. The global generator is not touched.
 
     Raises:
         MissingWeightsError: the weights are not here and cannot be fetched.
         ValueError: unknown name or stage (the known ones are listed), an image size too small for
-            the stage, weights that do not fit, or weights_path together with pretrained=False.
+            the stage, places below 1, weights that do not fit, or weights_path together with
+            pretrained=False.
     """
+    if places < 1:
+        raise ValueError(f"places is {places}; give 1 or more")
     if not pretrained and weights_path is not None:
         raise ValueError("got weights_path together with pretrained=False; give one of the two")
     row = backbone(name)
@@ -111,8 +132,8 @@ def build_cnn(
     kept = names[: names.index(last) + 1]
     trunk = nn.Sequential(OrderedDict((key, nn.Sequential(*pieces[key])) for key in kept)).eval()
     with torch.no_grad():
-        _, channels, places, _ = trunk(torch.empty(1, 3, 256, 256, device="meta")).shape
-    min_size = 256 // places if row.min_sizes is None else row.min_sizes[len(kept) - 1]
+        _, channels, side, _ = trunk(torch.empty(1, 3, 256, 256, device="meta")).shape
+    min_size = 256 // side if row.min_sizes is None else row.min_sizes[len(kept) - 1]
     size = row.image_size if image_size is None else image_size
     # the frame is squashed into a square: a crop would lose objects and keep their labels
     preprocessing = Preprocessing(size, row.mean, row.std, row.interpolation, "squash")
@@ -126,7 +147,7 @@ def build_cnn(
         _assign(network, trunk, row.read(name, network, path), name)
     else:
         _initialise(trunk, seed)
-    return CNNEncoder(trunk, name, channels, preprocessing, min_size).eval()
+    return CNNEncoder(trunk, name, channels, preprocessing, min_size, places).eval()
 
 
 def cnn_names() -> tuple[str, ...]:

@@ -148,6 +148,21 @@ def test_tokens_are_the_map_row_by_row():
     torch.testing.assert_close(out.pooled, out.feature_map.mean(dim=(2, 3)))
 
 
+def test_a_map_of_many_places_is_averaged_down_for_the_tokens_alone():
+    whole = build_cnn("efficientnet_lite0", stage="stage4", pretrained=False)
+    few = build_cnn("efficientnet_lite0", stage="stage4", pretrained=False, places=4)
+    one, other = whole(noise(128)), few(noise(128))
+    assert one.tokens.shape == (2, 64, whole.dim) and other.tokens.shape == (2, 16, whole.dim)
+    assert torch.equal(one.feature_map, other.feature_map) and torch.equal(one.pooled, other.pooled)
+    quarters = one.tokens.unflatten(1, (4, 2, 4, 2)).mean((2, 4)).flatten(1, 2)
+    torch.testing.assert_close(other.tokens, quarters)
+    assert whole.weights_hash() != few.weights_hash()
+    wide = build_cnn("efficientnet_lite0", stage="stage4", pretrained=False, places=64)
+    assert torch.equal(wide(noise(128)).tokens, one.tokens)
+    with pytest.raises(ValueError, match="places is 0; give 1 or more"):
+        build_cnn("efficientnet_lite0", pretrained=False, places=0)
+
+
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet50", "vgg16"])
 def test_channels_last_gives_the_same(name):
     pixels = noise(64)
