@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# most labels are absent from most images: start near that, not at a half
-_RARE = math.log(0.05 / 0.95)
+from hybridlab.fusion import DECIDING
+from hybridlab.fusion.view import RARE
 
 
 class LabelHead(nn.Module):
@@ -22,7 +22,7 @@ class LabelHead(nn.Module):
     def __init__(self, dim: int, n_labels: int):
         super().__init__()
         self.linear = nn.Linear(dim, n_labels)
-        nn.init.constant_(self.linear.bias, _RARE)
+        nn.init.constant_(self.linear.bias, RARE)
 
     def forward(self, fused: Tensor) -> Tensor:
         return self.linear(fused)
@@ -38,7 +38,7 @@ class PerLabelHead(nn.Module):
     def __init__(self, dim: int, n_labels: int):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(n_labels, dim) / dim**0.5)
-        self.bias = nn.Parameter(torch.full((n_labels,), _RARE))
+        self.bias = nn.Parameter(torch.full((n_labels,), RARE))
 
     def forward(self, per_label: Tensor) -> Tensor:
         return (per_label * self.weight).sum(dim=-1) + self.bias
@@ -58,7 +58,7 @@ class OwnOpinion(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(n_labels))
         # a label head starts near the log-odds of a rare label, and so do opinions: once is enough
-        self.bias = nn.Parameter(torch.full((n_labels,), -_RARE))
+        self.bias = nn.Parameter(torch.full((n_labels,), -RARE))
 
     def forward(self, odds: Tensor) -> Tensor:
         return self.scale * odds + self.bias
@@ -67,7 +67,7 @@ class OwnOpinion(nn.Module):
 def label_head(fusion: str, dim: int, n_labels: int) -> nn.Module:
     """The head that goes with a fusion: on one vector, on one for each label, or none at all where
     the fusion joins decisions."""
-    if fusion == "late":
+    if fusion in DECIDING:
         return nn.Identity()
     return (PerLabelHead if fusion == "label_query" else LabelHead)(dim, n_labels)
 
@@ -91,7 +91,7 @@ class ContrastiveHead(nn.Module):
         super().__init__()
         self.project = nn.Linear(dim, text_dim)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
-        self.bias = nn.Parameter(torch.tensor(_RARE)) if bias else None
+        self.bias = nn.Parameter(torch.tensor(RARE)) if bias else None
 
     def forward(self, fused: Tensor, text_emb: Tensor) -> Tensor:
         aligned = F.normalize(self.project(fused), dim=-1)

@@ -23,10 +23,13 @@ _KNOWN = {
     "cross_attention": "cross_attention:CrossAttentionFusion",
     "co_attention": "co_attention:CoAttentionFusion",
     "late": "late:LateFusion",
+    "class_attention": "class_attention:ClassAttentionFusion",
     "label_query": "label_query:LabelQueryFusion",
 }
 FUSIONS = tuple(_KNOWN)
-ATTENTIVE = ("cross_attention", "co_attention", "label_query")  # they read tokens
+# they read tokens
+ATTENTIVE = ("cross_attention", "co_attention", "class_attention", "label_query")
+DECIDING = ("late", "class_attention")  # they give logits, and need no head
 
 
 def build_fusion(
@@ -43,7 +46,8 @@ def build_fusion(
         dropout: on the fused vector, in [0, 1).
         a_tokens, b_tokens: widths of the views' tokens, for those that read them (`ATTENTIVE`);
             those of the pooled vectors where None.
-        n_labels: L, for those that make something for each label ("late", "label_query").
+        n_labels: L, for those that make something for each label ("late",
+            "class_attention", "label_query").
         texts: (L, E) of the labels, for label queries that are made of them.
         options: of that fusion alone; see its class.
 

@@ -24,7 +24,8 @@ class MultiHeadAttention(nn.Module):
     Shape:
         queries (B, N, D), memory (B, M, D), mask (B, M) bool, True where a token counts
         -> (B, N, D) and weights (B, H, N, M). Where no token counts, weights are 0, and what is
-        read is 0 before the last projection.
+        read is 0 before the last projection. With `split` weights have a softmax over the first
+        tokens of memory and one over the others; see `split_softmax`.
 
     Raises:
         ValueError: dim is no multiple of heads.
@@ -39,13 +40,17 @@ class MultiHeadAttention(nn.Module):
         self.value, self.out = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, queries: Tensor, memory: Tensor, mask: Tensor, split: int | None = None
+    ) -> tuple[Tensor, Tensor]:
         query, key, value = (
             layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, N or M, D / H)
             for layer, x in ((self.query, queries), (self.key, memory), (self.value, memory))
         )
         scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5  # (B, H, N, M)
-        weights = masked_softmax(scores, mask[:, None, None])
+        mask = mask[:, None, None]
+        weights = (masked_softmax(scores, mask) if split is None else
+                   split_softmax(scores, mask, split))
         read = self.dropout(weights) @ value  # (B, H, N, D / H)
         return self.out(read.transpose(1, 2).flatten(2)), weights
 
@@ -54,6 +59,16 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the last axis, among those where mask is True; all 0 where none is."""
     lowest = torch.finfo(scores.dtype).min  # not -inf: a row of -inf alone is NaN
     return scores.masked_fill(~mask, lowest).softmax(dim=-1) * mask
+
+
+def split_softmax(scores: Tensor, mask: Tensor, split: int) -> Tensor:
+    """A softmax over the first `split` entries of the last axis and one over the others, each a
+    half of the weight: neither side can push the other out. Where one side has nothing that counts,
+    the other has all."""
+    sides = [masked_softmax(*side) for side in (
+        (scores[..., :split], mask[..., :split]), (scores[..., split:], mask[..., split:]))]
+    weights = torch.cat(sides, dim=-1)
+    return weights / weights.sum(dim=-1, keepdim=True).clamp(min=1)
 
 
 class CrossBlock(nn.Module):
@@ -75,8 +90,12 @@ class CrossBlock(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        read, weights = self.attention(self.norm_tokens(tokens), self.norm_memory(memory), mask)
+    def forward(
+        self, tokens: Tensor, memory: Tensor, mask: Tensor, split: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        read, weights = self.attention(
+            self.norm_tokens(tokens), self.norm_memory(memory), mask, split
+        )
         tokens = tokens + self.dropout(read)
         return tokens + self.dropout(self.network(tokens)), weights
 

@@ -26,6 +26,8 @@ class LabelQueryFusion(nn.Module):
         queries: "learnt", freely for each label; "texts", made of their texts by one layer.
         texts: (L, E) of the labels, for queries of texts.
         together: labels first attend to each other, as in Query2Label.
+        apart: a softmax over the tokens of each view, so that a label hears both in equal parts;
+            False for one over all, so that it may choose a view, as the papers would have it.
         width: of the queries and of what they read; D where None. L queries of an image cost L
             times what one vector does, so a narrower block is much cheaper.
         a_tokens, b_tokens: widths of the tokens; those of the pooled vectors where None.
@@ -35,7 +37,7 @@ class LabelQueryFusion(nn.Module):
     Shape:
         views with tokens (B, N, a_tokens), (B, M, b_tokens) -> vector (B, D), the masked mean;
         per_label (B, L, D); attention "labels to a" (B, H, L, 1 + N) and "labels to b"
-        (B, H, L, 1 + M), the pooled vector first, both over one softmax
+        (B, H, L, 1 + M), the pooled vector first; a row of both together adds up to 1
     """
 
     texts: Tensor | None
@@ -44,13 +46,13 @@ class LabelQueryFusion(nn.Module):
         self, a_dim: int, b_dim: int, dim: int, dropout: float = 0.5, *, n_labels: int,
         a_tokens: int | None = None, b_tokens: int | None = None, queries: str = "learnt",
         texts: Tensor | None = None, together: bool = False, heads: int = 4,
-        width: int | None = None,
+        width: int | None = None, apart: bool = False,
     ):
         super().__init__()
         if width is not None and width < 1:
             raise ValueError(f"width is {width}; give 1 or more, or None for that of the output")
         output, dim = dim, width or dim
-        self.a_dim, self.b_dim = a_dim, b_dim
+        self.a_dim, self.b_dim, self.apart = a_dim, b_dim, apart
         self.a_tokens, self.b_tokens = a_tokens or a_dim, b_tokens or b_dim
         self.read_a, self.read_b = nn.Linear(self.a_tokens, dim), nn.Linear(self.b_tokens, dim)
         self.project_a, self.project_b = nn.Linear(a_dim, dim), nn.Linear(b_dim, dim)
@@ -92,8 +94,8 @@ class LabelQueryFusion(nn.Module):
         if self.first is not None:
             everyone = torch.ones(asked.shape[:2], dtype=torch.bool, device=asked.device)
             asked, _ = self.first(asked, asked, everyone)
-        found, weights = self.read(asked, tokens, mask)
         split = parts[0][0].shape[1]
+        found, weights = self.read(asked, tokens, mask, split if self.apart else None)
         return Fused(
             self.finish(masked_mean(tokens, mask)), per_label=self.finish(found),
             attention={"labels to a": weights[..., :split], "labels to b": weights[..., split:]},

@@ -6,12 +6,16 @@ vector for each place, step or word.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+# most labels are absent from most images: log-odds to start from, near that and not at a half
+RARE = math.log(0.05 / 0.95)
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,8 @@ class Fused:
     Attributes:
         vector: (B, D), the image as both views have it.
         per_label: (B, L, D), a vector for each label, where the fusion makes them (label queries).
-        logits: (B, L), where the fusion joins decisions and not features (late fusion).
+        logits: (B, L), where the fusion joins decisions and not features (late fusion,
+            class attention).
         attention: name -> weights, where the fusion attends: (B, heads, N, M), each row over M.
     """
 

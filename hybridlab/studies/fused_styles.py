@@ -22,14 +22,14 @@ from hybridlab.data.world import STYLES
 from hybridlab.evaluation.thresholds import global_threshold
 from hybridlab.studies.fusing import METRICS, pipeline_of
 from hybridlab.studies.fusing import RECIPE as FUSING
-from hybridlab.studies.fusions import VARIANTS
+from hybridlab.studies.fusions import BEST, VARIANTS
 from hybridlab.studies.settings import check_settings
 from hybridlab.studies.styles import fused_logits
 from hybridlab.workshop import Workshop
 
 RECIPE: dict[str, Any] = {**FUSING, "style": "colour"}
-MODELS = ("CLIP alone", "CNN-RNN alone", "concat", "label queries, CLIP's patches alone",
-          "label queries, the CNN's map alone", "label queries, both maps")
+MODELS = ("CLIP alone", "CNN-RNN alone", "concat", f"{BEST}: CLIP's alone",
+          f"{BEST}: the CNN's alone", BEST)
 
 
 def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:

@@ -34,7 +34,7 @@ from hybridlab.zeroshot.splits import split_labels
 
 METHODS = ("contrastive", "label_head", "best_patch", "whole_picture")
 LABELS = ("unseen", "seen")
-RECIPE: dict[str, Any] = {**FUSING, "method": "contrastive", "labels": "unseen"}
+RECIPE: dict[str, Any] = {**FUSING, "beta": 0.1, "method": "contrastive", "labels": "unseen"}
 SPLIT = split_labels(WORLD.names, HELD_OUT)
 # Written before the first run.
 HYPOTHESES = {

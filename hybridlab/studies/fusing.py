@@ -46,9 +46,11 @@ RECIPE: dict[str, Any] = {
     **{name: value for name, value in SMALL_WORLD.items()
        if name not in ("linear_epochs", "linear_rates", "tune_epochs", "vision_lr")},
     "method": "fused", "order": "pla", "read": "gelu", "decoder_epochs": 20, "head_epochs": 30,
-    "opinions": "decoder",
+    "opinions": "decoder", "split": "test",
+    "beta": 0.0,  # the contrastive head has studies of its own: `fused_unseen`
 }
-_OWN = ("method", "head_epochs", "opinions")
+_OWN = ("method", "head_epochs", "opinions", "split")
+_SPLITS = ("test", "val")
 Both = tuple[np.ndarray, np.ndarray]  # probabilities (N, L) on validation and test scenes
 
 
@@ -68,25 +70,28 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
             stands in the place of the CNN-RNN's evidence: the "decoder"'s own; "heads", those of
             heads that look at the same map; "both", the mean of these two; "two_heads", the mean of
             two such heads. All are cross-fitted in the same number of folds.
+            "split": the scenes that are judged; "val" is for choosing a setting, never for a claim.
         seed: of decoder, heads, fusion and batches.
         store: folder that runs share.
 
     Raises:
         ValueError: an unknown setting or value.
     """
-    check_settings(config, RECIPE, method=METHODS, opinions=OPINIONS)
+    check_settings(config, RECIPE, method=METHODS, opinions=OPINIONS, split=_SPLITS)
     shop = pipeline_of(config, seed, store)
     targets = {split: shop.targets[split].numpy() for split in ("val", "test")}
     extra: dict[str, Any] = {}
     (val, test), parameters = _probs(shop, config, seed, store, extra)
+    split = config["split"]
+    judged = {"val": val, "test": test}[split]
     if config["method"] == "cnn_rnn_sets":
-        decisions = shop.decoded("test").chosen.numpy()
+        decisions = shop.decoded(split).chosen.numpy()
     else:
-        decisions = test >= global_threshold(val, targets["val"])
+        decisions = judged >= global_threshold(val, targets["val"])
     extra["val_mean_ap"] = float(mean_ap(val, targets["val"]).value)
     return RunResult(
-        test.astype(np.float32), decisions, targets["test"].astype(np.int8),
-        np.arange(len(test)), parameters=parameters, extra=extra,
+        judged.astype(np.float32), decisions, targets[split].astype(np.int8),
+        np.arange(len(judged)), parameters=parameters, extra=extra,
     )
 
 

@@ -1,4 +1,4 @@
-"""How should two views be joined? Ten fusions, each view alone, and controls; see `fusing`.
+"""How should two views be joined? Eleven fusions, each view alone, and controls; see `fusing`.
 
     hybridlab reproduce 05
 """
@@ -15,16 +15,12 @@ if TYPE_CHECKING:
     from hybridlab.ablation.records import RunRecord
 
 _MAPS = {"tokens": "map"}
-# A block for each of 80 labels: narrow, and for fewer epochs.
-_ASK = {"fusion": "label_query", "fusion_options": {"width": 128}, "fusion_epochs": 12,
-        "fusion_lr": 1e-3}
-_ATTEND = {"fusion_epochs": 12, "fusion_lr": 1e-3}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "CLIP alone": {"without": "cnn_rnn"},
-    "CNN-RNN alone": {"without": "clip"},
-    "CLIP and the mean of the CNN's map": {"view": "map"},
+# A block for each of 80 labels: narrower, or it would cost far more than the others.
+_ASK = {"fusion": "label_query", "fusion_options": {"width": 128}, **_MAPS}
+_LOOK = {"fusion": "class_attention", **_MAPS}
+# Ways to join the views. They differ in nothing else but the rate that suits each.
+FAMILIES: dict[str, dict[str, Any]] = {
     "concat": {},
-    "concat, the decoder's hidden state": {"view": "state"},
     "gate": {"fusion": "gate"},
     "late": {"fusion": "late"},
     "element-wise": {"fusion": "elementwise"},
@@ -34,19 +30,56 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "compact bilinear with the views themselves": {
         "fusion": "compact", "fusion_options": {"one": True},
     },
-    "cross-attention": {"fusion": "cross_attention", **_ATTEND},
-    "co-attention": {"fusion": "co_attention", **_ATTEND},
-    "label queries, steps and patches": dict(_ASK),
-    "label queries, both maps": {**_ASK, **_MAPS},
-    "label queries, both maps, no decoder": {**_ASK, **_MAPS, "view": "map"},
-    "label queries, the CNN's map alone": {**_ASK, **_MAPS, "view": "map", "without": "clip"},
-    "label queries, CLIP's patches alone": {**_ASK, **_MAPS, "without": "cnn_rnn"},
-    "label queries, both maps, and the decoder's scores": {
-        **_ASK, **_MAPS, "method": "with_scores",
+    "cross-attention of two vectors": {
+        "fusion": "cross_attention", "fusion_options": {"single_vector": True},
     },
-    "label queries, both maps, two of them": {**_ASK, **_MAPS, "method": "two_fused"},
+    "cross-attention, steps and patches": {"fusion": "cross_attention"},
+    "cross-attention, both maps": {"fusion": "cross_attention", **_MAPS},
+    "co-attention, steps and patches": {"fusion": "co_attention"},
+    "label queries, both maps": _ASK,
+    "class attention, both maps": _LOOK,
+    "class attention, one softmax": {**_LOOK, "fusion_options": {"apart": False}},
+}
+EPOCHS = 20  # of every family; the best epoch on validation scenes is kept
+# The best rate of each family in `fusion_rates`; a test compares them with its recorded file.
+RATES = dict.fromkeys(FAMILIES, 1e-3)
+
+
+def family(name: str, **changes: Any) -> dict[str, Any]:
+    """A family at its rate, with some settings changed."""
+    return {**FAMILIES[name], "fusion_epochs": EPOCHS, "fusion_lr": RATES[name], **changes}
+
+
+BEST = "class attention, both maps"
+VARIANTS: dict[str, dict[str, Any]] = {
+    **{name: family(name) for name in FAMILIES},
+    # One view alone, by the same fusion, head and recipe; and without fusion.
+    "CLIP alone": family("concat", without="cnn_rnn"),
+    "CNN-RNN alone": family("concat", without="clip"),
+    f"{BEST}: the CNN's alone": family(BEST, view="map", without="clip"),
+    f"{BEST}: CLIP's alone": family(BEST, without="cnn_rnn"),
+    "CNN-RNN as it is": {"method": "cnn_rnn"},
     "heads that look at the CNN's map": {"method": "looking_cnn"},
     "heads that look at CLIP's patches": {"method": "looking_clip"},
+    "both heads, mixed": {"method": "looking_both"},
+    "two heads on the CNN's map, mixed": {"method": "looking_twice"},
+    # What the CNN-RNN brings to a plain fusion, and how.
+    "concat, the decoder's hidden state": family("concat", view="state"),
+    "concat, the mean of the CNN's map": family("concat", view="map"),
+    "concat, opinions not cross-fitted": family("concat", folds=1),
+    "concat, opinions also past the fusion": family("concat", own_opinion=True),
+    "concat, opinions of heads, also past": family("concat", own_opinion=True, opinions="heads"),
+    "concat, beta 0.1": family("concat", beta=0.1),
+    "concat, ASL": family("concat", classification="asl"),
+    # What the decoder brings to the best fusion, beside who might bring it, too.
+    f"{BEST}, no opinions": family(BEST, view="map"),
+    f"{BEST}, opinions also past": family(BEST, own_opinion=True),
+    f"{BEST}, opinions of heads, also past": family(BEST, own_opinion=True, opinions="heads"),
+    f"{BEST}, opinions of both, also past": family(BEST, own_opinion=True, opinions="both"),
+    f"{BEST}, no opinions, mixed with the decoder": family(
+        BEST, method="with_scores", view="map"),
+    f"{BEST}, no opinions, two of them, mixed": family(BEST, method="two_fused", view="map"),
+    f"{BEST}, beta 0.1": family(BEST, beta=0.1),
 }
 
 

@@ -8,8 +8,9 @@ import torch
 
 from hybridlab.fusion import build_fusion
 from hybridlab.fusion.cost import cost_of
-from hybridlab.fusion.cross_attention import MultiHeadAttention, masked_softmax
+from hybridlab.fusion.cross_attention import MultiHeadAttention, masked_softmax, split_softmax
 from hybridlab.fusion.view import View
+from hybridlab.training.independent_heads import LookingHead
 
 
 def torchs(ours: MultiHeadAttention, dim: int, heads: int) -> torch.nn.MultiheadAttention:
@@ -167,3 +168,48 @@ def test_a_narrow_block_gives_vectors_of_the_same_width_for_fewer_weights(pair):
     assert cost[1] < cost[0] / 2
     with pytest.raises(ValueError, match="width is 0"):
         label_query(width=0)
+
+
+# --- class attention, and a softmax for each view -------------------------------------------------
+
+
+def class_attention(**options):
+    torch.manual_seed(0)
+    return build_fusion("class_attention", 12, 20, 16, n_labels=5, **options).eval()
+
+
+def test_split_softmax_gives_each_side_a_half_or_all_where_the_other_has_nothing():
+    scores = torch.tensor([[0.0, 1.0, 9.0, 2.0, 2.0]] * 4)
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0]]).bool()
+    found = split_softmax(scores, mask, 2)
+    two = torch.tensor([0.0, 1.0]).softmax(0)
+    assert torch.allclose(found[0, :2], two / 2)
+    assert torch.allclose(found[0, 2:], torch.tensor([9.0, 2.0, 2.0]).softmax(0) / 2)
+    assert torch.allclose(found[1], torch.cat([two / 2, torch.tensor([0.0, 0.25, 0.25])]))
+    assert torch.allclose(found[2], torch.cat([two, torch.zeros(3)]))
+    assert not found[3].any()
+
+
+@pytest.mark.parametrize("build", [class_attention, label_query])
+def test_apart_each_view_has_half_of_a_labels_weight(build, pair):
+    for apart in (True, False):
+        found = build(apart=apart)(*pair).attention
+        share = found["labels to a"].sum(-1)
+        assert torch.allclose(share + found["labels to b"].sum(-1), torch.ones_like(share))
+        assert torch.allclose(share, torch.full_like(share, 0.5)) == apart
+
+
+def test_with_one_view_class_attention_is_the_looking_head(pair):
+    """The independent heads of lesson 02, with the same weights, on that view's tokens and, one
+    more, its pooled vector."""
+    fusion, (a, b) = class_attention(), pair
+    head = LookingHead(20, 5, dim=16).eval()
+    head.read.load_state_dict(fusion.read_b.state_dict())
+    fusion.project_b.load_state_dict(fusion.read_b.state_dict())
+    head.score.load_state_dict(fusion.decide.state_dict())
+    head.weigh.load_state_dict(fusion.weigh_b.state_dict())
+    expected = head(torch.cat([b.pooled[:, None], b.tokens], dim=1))
+    assert torch.allclose(fusion(a.absent(), b).logits, expected, atol=1e-5)
+    both, other = fusion(a, b).logits, fusion(a, b.absent()).logits
+    assert torch.allclose(both, (expected + other) / 2, atol=1e-5)  # apart: the mean of the two
+    assert not torch.allclose(class_attention(apart=False)(a, b).logits, both, atol=1e-3)

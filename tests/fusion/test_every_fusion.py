@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hybridlab.fusion import ATTENTIVE, FUSIONS, build_fusion
+from hybridlab.fusion import ATTENTIVE, DECIDING, FUSIONS, build_fusion
 from hybridlab.fusion.cost import cost_of
 from hybridlab.fusion.view import View
 
@@ -42,7 +42,7 @@ def test_shapes_and_finite_attention(name):
     assert found.per_label is None or found.per_label.shape == (3, L, D)
     assert found.logits is None or found.logits.shape == (3, L)
     assert (found.per_label is not None) == (name == "label_query")
-    assert (found.logits is not None) == (name == "late")
+    assert (found.logits is not None) == (name in DECIDING)
     assert bool(found.attention) == (name in (*ATTENTIVE, "gate"))
     assert all(len(each) == 3 and each.dim() == 4 for each in found.attention.values())
 
@@ -209,6 +209,7 @@ def test_unknown_names_list_the_known_ones():
     [
         ("concat", {"heads": 2}, TypeError, "heads"),
         ("late", {"n_labels": None}, TypeError, "give n_labels="),
+        ("class_attention", {"n_labels": None}, TypeError, "give n_labels="),
         ("label_query", {"n_labels": None}, TypeError, "give n_labels="),
         ("cross_attention", {"heads": 3}, ValueError, "no multiple of heads 3"),
         ("factorised", {"rank": 0}, ValueError, "rank is 0"),
