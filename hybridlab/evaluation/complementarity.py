@@ -69,3 +69,21 @@ def complementarity(
             one & other, one & ~other, ~one & other, ~one & ~other)]
         found.append(Found(name, count, *shares))
     return found
+
+
+def as_many(scores: Array, count: int) -> Array:
+    """The `count` highest scores (N, L) are a yes, so that two views can be compared that say yes
+    equally often; of equal scores the first ones are.
+
+    Raises:
+        ValueError: count is negative, or there are fewer scores; or some are NaN.
+    """
+    scores = np.asarray(scores)
+    if not 0 <= count <= scores.size or np.isnan(scores).any():
+        raise ValueError(
+            f"count is {count} of {scores.size} scores, {int(np.isnan(scores).sum())} of them NaN; "
+            "give finite scores, and a count from 0 to their number"
+        )
+    yes = np.zeros(scores.size, dtype=bool)
+    yes[np.argsort(-scores.ravel(), kind="stable")[:count]] = True
+    return yes.reshape(scores.shape)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+
+from hybridlab.ablation.findings import Analysis
 
 BLUE, INK, GRID = "#0067a5", "#222222", "#dddddd"
 
@@ -94,3 +97,37 @@ def _beside(earned: Sequence[Earned]) -> list[tuple[float, float]]:
         above = sum((gains[other], other) < (gains[at], at) for other in near)
         places.append((8.0, 11.0 * (above - len(near) / 2)))
     return places
+
+
+def earned_of(
+    record: Mapping[str, Any], names: Sequence[str], cost: str, metric: str = "mean_ap"
+) -> list[Earned]:
+    """What variants of a recorded study earn on its reference, in points.
+
+    Args:
+        record: as `course.recorded` gives it, with the cost among what its runs told ("extra").
+        names: of the variants; the reference itself earns 0.
+        cost: its name there, such as "fusion_parameters".
+
+    Raises:
+        ValueError: an unknown variant, metric or cost; the message lists the known ones.
+    """
+    if metric not in record["metrics"]:
+        known = ", ".join(record["metrics"])
+        raise ValueError(f"metric {metric!r} was not recorded; there are {known}")
+    analysis = Analysis.from_json(record["metrics"][metric])
+    known = [row.name for row in analysis.rows]
+    found = []
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown variant {name!r}; known ones: {', '.join(known)}")
+        told = record.get("extra", {}).get(name, [{}])[0]
+        if cost not in told:
+            raise ValueError(f"{name!r} tells no {cost!r}; it tells {', '.join(told) or 'nothing'}")
+        change = analysis.row(name).comparison
+        found.append(
+            Earned(name, told[cost], 0.0, 0.0, 0.0, True) if change is None else
+            Earned(name, told[cost], 100 * change.value, 100 * change.low, 100 * change.high,
+                   change.verdict in ("better", "worse"))
+        )
+    return found

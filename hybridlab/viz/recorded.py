@@ -56,3 +56,23 @@ def recorded_table(
         )
         lines.append(f"{name:{width}}{means}   {told}")
     return "\n".join(lines)
+
+
+def against(record: Mapping[str, Any], reference: str) -> dict[str, Any]:
+    """A recorded study with its variants compared with another of its references, for
+    `recorded_table`: with its control in all metrics, with others in the first one.
+
+    Raises:
+        ValueError: nothing was compared with it; the message lists what there is.
+    """
+    control = record.get("against_control", {})
+    if control.get("control") == reference:
+        return {**record, "metrics": control["metrics"]}
+    if reference in record["also"]:
+        first = next(iter(record["metrics"]))
+        return {**record, "metrics": {first: record["also"][reference]}}
+    known = [*record["also"], *([control["control"]] if control else [])]
+    raise ValueError(
+        f"nothing was compared with {reference!r} besides the study's own reference; there are "
+        f"{', '.join(known) or 'no others'}"
+    )

@@ -37,13 +37,13 @@ def check_it_sees_and_learns(model: HybridClassifier, side: int) -> None:
     assert any(p.grad is not None and p.grad.any() for p in model.clip.parameters())
 
 
-@pytest.mark.parametrize("fusion", ["concat", "cross_attention", "label_query"])
+@pytest.mark.parametrize("fusion", ["concat", "cross_attention", "class_attention", "label_query"])
 def test_siglip_is_a_view(cnn, siglip, fusion):
     model = hybrid(cnn, siglip, siglip.dim, fusion)
     check_it_sees_and_learns(model, siglip.preprocessing.image_size)
 
 
-@pytest.mark.parametrize("fusion", ["concat", "cross_attention", "label_query"])
+@pytest.mark.parametrize("fusion", ["concat", "cross_attention", "class_attention", "label_query"])
 def test_gemmas_tower_is_a_view_beside_texts_of_another_width(cnn, fusion):
     """It has no texts of its own: those of a SigLIP, say, lie in a space that the head learns."""
     tower = build_gemma_tower(tiny_config())

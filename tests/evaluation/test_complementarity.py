@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridlab.evaluation.complementarity import complementarity
+from hybridlab.evaluation.complementarity import as_many, complementarity
 
 FIRST = np.array([[1, 1, 0], [0, 1, 0]], bool)
 SECOND = np.array([[1, 0, 0], [1, 1, 1]], bool)
@@ -50,3 +50,19 @@ def test_shares_add_up_to_1_and_either_is_the_recall_of_the_union(seed):
 def test_what_does_not_fit_is_named(first, groups, words):
     with pytest.raises(ValueError, match=words):
         complementarity(first, SECOND, TARGETS, groups)
+
+
+@given(st.integers(0, 2**31), st.integers(0, 12))
+def test_as_many_says_yes_so_often_and_to_the_highest(seed, count):
+    draw = np.random.default_rng(seed)
+    scores = draw.integers(0, 4, (3, 4)) / 4  # with ties
+    yes = as_many(scores, count)
+    assert yes.dtype == bool and yes.shape == (3, 4) and yes.sum() == count
+    if 0 < count < 12:
+        assert scores[yes].min() >= scores[~yes].max()
+
+
+@pytest.mark.parametrize(("scores", "count"), [([[0.5]], 2), ([[0.5]], -1), ([[math.nan]], 1)])
+def test_as_many_names_what_it_cannot_choose_from(scores, count):
+    with pytest.raises(ValueError, match=rf"count is {count} of 1 scores"):
+        as_many(np.array(scores), count)

@@ -247,7 +247,7 @@ def test_every_fusion_trains_on_both_views_and_is_the_same_without_the_cache(wor
     assert bool(out.attention) == (fusion in (*ATTENTIVE, "gate"))
 
 
-@pytest.mark.parametrize("fusion", ["concat", "cross_attention", "label_query"])
+@pytest.mark.parametrize("fusion", ["concat", "cross_attention", "class_attention", "label_query"])
 def test_a_view_is_left_out_and_the_weights_load_across(world, fusion):
     images, _, cnn, clip, _, decoder, text_emb, _ = world
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hybridlab.course import recorded
 from hybridlab.viz.blend import blend_figure, blend_words
-from hybridlab.viz.cost_gain import Earned, cost_gain_figure, cost_gain_words
+from hybridlab.viz.cost_gain import Earned, cost_gain_figure, cost_gain_words, earned_of
+from hybridlab.viz.gate import gate_figure, gate_words
 from hybridlab.viz.notebook import show
 from hybridlab.viz.reading import reading_figure, reading_words
 
@@ -103,3 +105,39 @@ def test_a_blend_that_makes_no_sense_is_named(alpha, names):
     for draw in (lambda *a: blend_figure(IMAGE, *a), blend_words):
         with pytest.raises(ValueError, match=r"from 0 to 1|give \(L,\)"):
             draw(names, FIRST, SECOND, alpha, np.zeros(4))
+
+
+def test_a_gate_s_weight_is_counted_scene_by_scene():
+    share = np.array([0.02, 0.5, 0.51, 0.97, 0.97])
+    axes = gate_figure(share, "CNN-RNN").axes[0]
+    heights = [bar.get_height() for bar in axes.patches]
+    assert sum(heights) == 5 and heights[0] == 1 and heights[12] == 2 and heights[24] == 2
+    words = gate_words(share, "CNN-RNN")
+    assert "in 5 scenes: half of them above 51 %" in words
+    show(gate_figure(share, "CNN-RNN"), words)
+    assert sum(bar.get_height() for bar in gate_figure([0.0, 1.0], "x").axes[0].patches) == 2
+
+
+@pytest.mark.parametrize("share", [[], [[0.5]], [1.2], [float("nan")]])
+def test_what_is_no_share_is_named(share):
+    with pytest.raises(ValueError, match="from 0 to 1 for each scene"):
+        gate_figure(share, "CNN-RNN")
+
+
+def test_what_a_study_s_variants_earn_is_what_was_recorded():
+    record = recorded("dial_075")
+    rows = {row["name"]: row for row in record["metrics"]["mean_ap"]["rows"]}
+    costs = {name: [{"cost": 10.0 * at + 1}] for at, name in enumerate(rows)}
+    found = earned_of({**record, "extra": costs}, list(rows), "cost")
+    for at, each in enumerate(found):
+        change = rows[each.name]["comparison"]
+        assert each.cost == 10 * at + 1
+        assert each.gain == (100 * change["value"] if change else 0)
+        assert each.shown == (change is None or change["verdict"] in ("better", "worse"))
+    cost_gain_figure(found, "cost", "mAP gained")
+    with pytest.raises(ValueError, match="unknown variant 'magic'"):
+        earned_of({**record, "extra": costs}, ["magic"], "cost")
+    with pytest.raises(ValueError, match="tells no 'weight'; it tells cost"):
+        earned_of({**record, "extra": costs}, list(rows), "weight")
+    with pytest.raises(ValueError, match="'beauty' was not recorded"):
+        earned_of({**record, "extra": costs}, list(rows), "cost", "beauty")

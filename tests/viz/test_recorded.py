@@ -3,7 +3,7 @@
 import pytest
 
 from hybridlab.course import recorded
-from hybridlab.viz.recorded import recorded_table
+from hybridlab.viz.recorded import against, recorded_table
 
 
 def test_table_says_what_was_recorded():
@@ -35,3 +35,30 @@ def test_table_of_some_variants_in_the_order_asked_for():
 def test_unknown_names_are_told(metrics, only, told):
     with pytest.raises(ValueError, match=told):
         recorded_table(recorded("beams"), metrics, only)
+
+
+def test_a_control_gives_its_own_changes_in_every_metric():
+    record = recorded("dial_075")
+    control = record["against_control"]["control"]
+    table = recorded_table(against(record, control), ("exact_match", "of1")).splitlines()
+    assert repr(control) in table[1]
+    rows = record["against_control"]["metrics"]["exact_match"]["rows"]
+    for line, row in zip(table[2:], rows, strict=True):
+        assert line.startswith(row["name"])
+        if row["comparison"]:
+            assert f"{100 * row['comparison']['value']:+5.1f} [" in line
+    with pytest.raises(ValueError, match="nothing was compared with 'magic'.*" + control):
+        against(record, "magic")
+
+
+def test_another_reference_gives_its_own_changes_in_the_first_metric():
+    record = recorded("cnn_stages")
+    (other,) = record["also"]
+    table = recorded_table(against(record, other), ("mean_ap",)).splitlines()
+    assert repr(other) in table[1]
+    for line, row in zip(table[2:], record["also"][other]["rows"], strict=True):
+        assert line.startswith(row["name"])
+        if row["comparison"]:
+            assert f"{100 * row['comparison']['value']:+5.1f} [" in line
+    with pytest.raises(ValueError, match="give one or more of mean_ap"):
+        recorded_table(against(record, other), ("of1",))
