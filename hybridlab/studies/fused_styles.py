@@ -22,14 +22,22 @@ from hybridlab.data.world import STYLES
 from hybridlab.evaluation.thresholds import global_threshold
 from hybridlab.studies.fusing import METRICS, pipeline_of
 from hybridlab.studies.fusing import RECIPE as FUSING
-from hybridlab.studies.fusions import BEST, VARIANTS
+from hybridlab.studies.fusions import BEST, CONTROL, VARIANTS
 from hybridlab.studies.settings import check_settings
 from hybridlab.studies.styles import fused_logits
 from hybridlab.workshop import Workshop
 
-RECIPE: dict[str, Any] = {**FUSING, "style": "colour"}
-MODELS = ("CLIP alone", "CNN-RNN alone", "concat", f"{BEST}: CLIP's alone",
-          f"{BEST}: the CNN's alone", BEST)
+# model -> its variant in `fusions`, whose trained parts it shares
+MODELS = {
+    "side by side: CNN-RNN alone": "CNN-RNN alone",
+    "side by side: CLIP alone": "CLIP alone",
+    "side by side": "concat",
+    "class attention: the CNN's map alone": f"{BEST}: the CNN's alone",
+    "class attention: CLIP's patches alone": f"{BEST}: CLIP's alone",
+    "class attention": CONTROL,
+    "class attention with opinions": f"{BEST}, opinions also past",
+}
+RECIPE: dict[str, Any] = {**FUSING, "model": "side by side", "style": "colour"}
 
 
 def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
@@ -38,16 +46,19 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     The threshold, one for all labels, stays that of the validation scenes in colour.
 
     Args:
-        config: `RECIPE` with some values changed; "method" is "fused".
+        config: `RECIPE` with some values changed. "model": one of `MODELS`, which sets all that its
+            variant changes; "style": that of the test scenes.
         seed: of decoder, fusion and batches.
         store: folder that runs share.
 
     Raises:
-        ValueError: an unknown setting, style or method.
+        ValueError: an unknown setting, model or style.
         MissingArtError: "openmoji" without the extra "styles".
     """
-    check_settings(config, RECIPE, style=STYLES, method=("fused",), opinions=("decoder",))
-    shop = pipeline_of({name: config[name] for name in FUSING}, seed, store)
+    check_settings(config, RECIPE, style=STYLES, model=tuple(MODELS), method=("fused",),
+                   opinions=("decoder",))
+    changes = VARIANTS[MODELS[config["model"]]]
+    shop = pipeline_of({name: config[name] for name in FUSING} | changes, seed, store)
     there = Workshop(
         shop.config, replace(shop.scenes, style=config["style"]), cache=store, store=store
     )
@@ -61,30 +72,27 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
 
 def variant(model: str, style: str) -> str:
     """The name of a variant."""
-    return f"{model}, in {style}"
+    return f"model={model}, style={style}"
 
 
-STUDY = Study(
+STUDY = Study.factorial(
     name="fused_styles",
     question="Does a hybrid keep more than its views do when another artist draws the scenes?",
     run="hybridlab.studies.fused_styles:run",
     recipe=RECIPE,
-    variants={
-        variant(model, style): {
-            **VARIANTS[model], **({} if style == "colour" else {"style": style})
-        }
-        for model in MODELS for style in STYLES
-    },
-    reference=variant("concat", "colour"),
+    factors={"model": list(MODELS), "style": list(STYLES)},
     seeds=range(5),
     metrics=METRICS,
     # Written before the first run. What they call a loss is a share of the model's mAP in colour.
     hypotheses={
-        variant("concat", "openmoji"): "Loses half, as its views do: both have seen one artist.",
-        variant("label queries, both maps", "openmoji"): "Loses more than concat: it has learnt "
-        "what the places of this artist's emoji look like.",
-        variant("concat", "sketch"): "Loses less than its views: they err on different labels.",
+        variant("side by side", "openmoji"): "Loses half, as its views do: both have seen one "
+        "artist.",
+        variant("class attention", "openmoji"): "Loses more than side by side: it has learnt what "
+        "the places of this artist's emoji look like.",
+        variant("side by side", "sketch"): "Loses less than its views: they err on different "
+        "labels.",
+        variant("class attention with opinions", "openmoji"): "Loses as much as without them.",
     },
 )
-# Each model against itself in colour.
+# Each model against itself in colour: `viz.shift` draws these differences.
 ALSO_AGAINST = tuple(variant(model, "colour") for model in MODELS)

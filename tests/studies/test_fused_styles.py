@@ -7,6 +7,7 @@ import pytest
 
 from hybridlab.studies import fusing
 from hybridlab.studies.fused_styles import MODELS, RECIPE, STUDY, run, variant
+from hybridlab.studies.fusions import VARIANTS
 
 SMALL = {**RECIPE, "train": 24, "val": 12, "test": 16, "batch_size": 8, "decoder_epochs": 1,
          "fusion_epochs": 1, "head_epochs": 1, "cnn_size": 64, "dim": 16}
@@ -17,15 +18,12 @@ def store(tmp_path_factory):
     return tmp_path_factory.mktemp("store")
 
 
-@pytest.mark.parametrize("change", [
-    {}, {"without": "cnn_rnn"}, {"fusion": "label_query", "tokens": "map"},
-    {"fusion": "cross_attention"},
-])
-def test_in_colour_it_is_the_hybrid_itself_and_in_grey_another(store, change):
-    colour, grey = (run({**SMALL, **change, "style": style}, 1, store)
+@pytest.mark.parametrize("model", MODELS)
+def test_in_colour_it_is_the_variant_itself_and_in_grey_another(store, model):
+    colour, grey = (run({**SMALL, "model": model, "style": style}, 1, store)
                     for style in ("colour", "grey"))
-    config = {name: value for name, value in {**SMALL, **change}.items() if name != "style"}
-    plain = fusing.run(config, 1, store)
+    config = {name: value for name, value in SMALL.items() if name not in ("model", "style")}
+    plain = fusing.run({**config, **VARIANTS[MODELS[model]]}, 1, store)
     assert np.allclose(colour.scores, plain.scores, atol=1e-5)
     assert np.array_equal(colour.decisions, plain.decisions)
     assert np.array_equal(colour.targets, grey.targets)
@@ -34,6 +32,7 @@ def test_in_colour_it_is_the_hybrid_itself_and_in_grey_another(store, change):
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"style": "baroque"}, "style is 'baroque'; choose one of colour"),
+    ({"model": "glue"}, "model is 'glue'; choose one of side by side"),
     ({"method": "looking_cnn"}, "method is 'looking_cnn'"), ({"wings": 2}, "wings"),
 ])
 def test_mistakes_are_named(store, change, words):
