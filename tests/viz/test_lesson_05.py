@@ -115,12 +115,14 @@ def test_a_gate_s_weight_is_counted_scene_by_scene():
     words = gate_words(share, "CNN-RNN")
     assert "in 5 scenes: half of them above 51 %" in words
     show(gate_figure(share, "CNN-RNN"), words)
+    assert gate_figure(share, "x", what="labels").axes[0].get_ylabel() == "labels"
+    assert "in 5 labels" in gate_words(share, "x", "labels")
     assert sum(bar.get_height() for bar in gate_figure([0.0, 1.0], "x").axes[0].patches) == 2
 
 
 @pytest.mark.parametrize("share", [[], [[0.5]], [1.2], [float("nan")]])
 def test_what_is_no_share_is_named(share):
-    with pytest.raises(ValueError, match="from 0 to 1 for each scene"):
+    with pytest.raises(ValueError, match="from 0 to 1 for each, "):
         gate_figure(share, "CNN-RNN")
 
 
