@@ -264,7 +264,7 @@ class Workshop:
             parts = nothing[:, None] if tokens == "steps" else cnn_tokens
             return View(nothing, parts).absent()
         if tokens == "steps":
-            decoded = self.steps(split)
+            decoded = self._steps(split)
         else:
             h_rnn, probs, _ = self.decoded(split)
             empty = torch.empty(0)
@@ -273,7 +273,7 @@ class Workshop:
             decoded = replace(decoded, **self._cross_fitted())
         return cnn_rnn_view(config.view, decoded, cnn_tokens, tokens)
 
-    def steps(self, split: str) -> Decoded:
+    def _steps(self, split: str) -> Decoded:
         """Free-running decoding of a split by `decoder`, with everything that each step had."""
         found = self._made(
             self.store, f"steps {split}",
