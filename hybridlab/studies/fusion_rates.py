@@ -20,7 +20,7 @@ BEYOND = {
     1e-4: ("bilinear", "compact bilinear", "compact bilinear with the views themselves",
            "cross-attention of two vectors", "cross-attention, steps and patches",
            "cross-attention, both maps"),
-    1e-2: ("late", "factorised bilinear", "class attention, both maps",
+    1e-2: ("gate", "late", "factorised bilinear", "class attention, both maps",
            "class attention, one softmax"),
 }
 TRIALS = [

@@ -42,7 +42,23 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 EPOCHS = 20  # of every family; the best epoch on validation scenes is kept
 # The best rate of each family in `fusion_rates`; a test compares them with its recorded file.
-RATES = dict.fromkeys(FAMILIES, 1e-3)
+RATES = {
+    "concat": 0.001,
+    "gate": 0.003,
+    "late": 0.003,
+    "element-wise": 0.001,
+    "bilinear": 0.0001,
+    "factorised bilinear": 0.01,
+    "compact bilinear": 0.0003,
+    "compact bilinear with the views themselves": 0.0003,
+    "cross-attention of two vectors": 0.0003,
+    "cross-attention, steps and patches": 0.0003,
+    "cross-attention, both maps": 0.0003,
+    "co-attention, steps and patches": 0.001,
+    "label queries, both maps": 0.001,
+    "class attention, both maps": 0.003,
+    "class attention, one softmax": 0.003,
+}
 
 
 def family(name: str, **changes: Any) -> dict[str, Any]:
@@ -101,6 +117,26 @@ def fusion_study(
     )
 
 
+# The hybrid without its decoder: what the decoder adds is told against it.
+CONTROL = f"{BEST}, no opinions"
+# The best three on the validation scenes of `fusion_rates`, and the plainest.
+BEST_THREE = (BEST, "cross-attention, both maps", "class attention, one softmax")
+FEW = (
+    CONTROL, *BEST_THREE, "concat", f"{BEST}: the CNN's alone", f"{BEST}: CLIP's alone",
+    "CNN-RNN as it is", "heads that look at the CNN's map", f"{BEST}, opinions also past",
+    f"{BEST}, opinions of heads, also past",
+)
+
+
+def dial_study(cooccurrence: float, hypotheses: dict[str, str]) -> Study:
+    """Some of the ways to join the views, at another setting of the dial."""
+    return fusion_study(
+        f"fused_{round(100 * cooccurrence):03d}",
+        f"What do fusion and decoder add at a co-occurrence of {cooccurrence:g}?",
+        {name: VARIANTS[name] for name in FEW}, hypotheses, CONTROL, cooccurrence=cooccurrence,
+    )
+
+
 STUDY = fusion_study(
     "fusions",
     "How should two views be joined, and what does each of them add?",
@@ -126,8 +162,7 @@ STUDY = fusion_study(
         f"{BEST}, opinions of heads, also past": "No less than with the decoder's.",
     },
 )
-# The hybrid without its decoder, in every metric; the other questions in mAP.
-CONTROL = f"{BEST}, no opinions"
+# CONTROL in every metric; the other questions in mAP.
 ALSO_AGAINST = (
     "heads that look at the CNN's map", "CNN-RNN as it is", f"{BEST}: the CNN's alone",
     f"{BEST}: CLIP's alone", BEST, f"{BEST}, opinions of heads, also past",

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hybridlab.course import recorded
 from hybridlab.fusion import FUSIONS
-from hybridlab.studies import fusions
+from hybridlab.studies import fused_000, fused_100, fusion_rates, fusions
 from hybridlab.studies.fusing import METHODS, OPINIONS, RECIPE, groups_of, pipeline_of, run
+from hybridlab.studies.fusion_rates import trial
 
 SMALL = {**RECIPE, "train": 24, "val": 12, "test": 16, "batch_size": 8, "decoder_epochs": 1,
          "fusion_epochs": 1, "head_epochs": 1, "cnn_size": 64, "dim": 16}
@@ -112,3 +114,33 @@ def test_what_each_way_finds_is_counted_by_kind_of_object(store):
         same = told_by == "found_twice"
         assert (whole["first"] == pytest.approx(whole["second"], abs=1e-3)) or not same
     assert told["found"] != told["found_twice"]
+
+
+def test_each_family_has_the_rate_that_did_best_in_the_recorded_trials():
+    """Where it fails: record the trials again, see `fusion_rates`."""
+    rows = recorded("fusion_rates")["metrics"]["mean_ap"]["rows"]
+    found = {row["name"]: row["mean"] for row in rows}
+    best = {}
+    for family in fusions.FAMILIES:
+        tried = {rate: found[trial(family, rate)]
+                 for name, rate in fusion_rates.TRIALS if name == family}
+        assert set(tried) >= set(fusion_rates.TRIED)
+        assert max(tried, key=tried.get) == fusions.RATES[family]
+        best[family] = max(tried.values())
+        # an end of the first three was tried beyond
+        first = max(fusion_rates.TRIED, key=tried.get)
+        assert (len(tried) > 3) == (first in (fusion_rates.TRIED[0], fusion_rates.TRIED[-1]))
+    assert sorted(best, key=best.get)[-3:] == list(fusions.BEST_THREE)[::-1]
+    assert fusion_rates.SEED not in fusions.STUDY.seeds
+    assert all(fusion_rates.STUDY.config(trial(*each))["split"] == "val"
+               for each in fusion_rates.TRIALS)
+
+
+@pytest.mark.parametrize("study", [fused_000.STUDY, fused_100.STUDY])
+def test_the_dial_is_all_that_differs(study):
+    for name in study.variants:
+        changed = {key for key, value in study.config(name).items()
+                   if value != fusions.STUDY.config(name)[key]}
+        assert changed == {"cooccurrence"}
+    assert set(study.hypotheses) <= set(study.variants)
+    assert study.reference == fusions.CONTROL

@@ -1,0 +1,18 @@
+"""The best ways to join two views where labels keep no company; see `fusions`.
+
+    hybridlab reproduce 05
+"""
+
+from hybridlab.studies.fusions import BEST, dial_study
+
+# Written before the first run.
+STUDY = dial_study(
+    0.0,
+    {
+        f"{BEST}, opinions also past": "No more than without: there is nothing in a sequence of "
+        "labels that the map does not show.",
+        f"{BEST}, opinions of heads, also past": "No more than without.",
+        "CNN-RNN as it is": "Far behind heads that look at its map, as in lesson 02.",
+        "concat": "Further behind class attention than at 0.75: here it is places that tell.",
+    },
+)

@@ -1,0 +1,18 @@
+"""The best ways to join two views where labels keep the strongest company; see `fusions`.
+
+    hybridlab reproduce 05
+"""
+
+from hybridlab.studies.fusions import BEST, dial_study
+
+# Written before the first run.
+STUDY = dial_study(
+    1.0,
+    {
+        f"{BEST}, opinions also past": "Ahead of no opinions by more than at 0.75.",
+        f"{BEST}, opinions of heads, also past": "Behind the decoder's: here the decoder is at "
+        "least as good as heads that look.",
+        "CNN-RNN as it is": "As good as heads that look, as in lesson 02.",
+        "concat": "Nearer to class attention than at 0.75.",
+    },
+)
