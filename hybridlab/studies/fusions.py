@@ -177,8 +177,8 @@ def further(records: Sequence[RunRecord]) -> dict[str, Any]:
         "recall": variant -> group -> recall, by the variant's own decisions. "found": group ->
         shares of the labels that are there found by both, the CNN-RNN, CLIP, or neither, and their
         number; "found_twice": the same of the CNN-RNN and the CNN-RNN of another seed, for even two
-        of a kind differ. In both, each says yes as often as there are labels. Groups without a
-        label are left out.
+        of a kind differ. "found_by_label": label -> as "found". In all three, each says yes as
+        often as there are labels. Groups without a label are left out.
     """
     from collections import defaultdict
 
@@ -205,19 +205,25 @@ def further(records: Sequence[RunRecord]) -> dict[str, Any]:
         for variant, by_seed in said.items()
     }
     first, second = scores["CNN-RNN alone"], scores["CLIP alone"]
+    names = shop.splits["test"].vocabulary.names
+    by_label = {name: there for at, name in enumerate(names)
+                if (there := groups["all"] & (np.arange(len(names)) == at)).any()}
     again = dict(zip(first, [*list(first.values())[1:], *list(first.values())[:1]], strict=True))
 
-    def shares(other: dict[int, np.ndarray]) -> dict[str, dict[str, float]]:
+    def shares(
+        other: dict[int, np.ndarray], among: dict[str, np.ndarray]
+    ) -> dict[str, dict[str, float]]:
         rows: dict[str, list[list[float]]] = defaultdict(list)
         for seed, yes in first.items():
-            for each in complementarity(yes, other[seed], truth, groups):
+            for each in complementarity(yes, other[seed], truth, among):
                 rows[each.group].append([each.both, each.first, each.second, each.neither])
         parts = ("both", "first", "second", "neither")
         return {
-            name: {"count": int(groups[name].sum()), **{
+            name: {"count": int(among[name].sum()), **{
                 part: round(float(value), 4)
                 for part, value in zip(parts, np.mean(each, axis=0), strict=True)}}
             for name, each in rows.items()
         }
 
-    return {"recall": recall, "found": shares(second), "found_twice": shares(again)}
+    return {"recall": recall, "found": shares(second, groups),
+            "found_twice": shares(again, groups), "found_by_label": shares(second, by_label)}

@@ -114,6 +114,11 @@ def test_what_each_way_finds_is_counted_by_kind_of_object(store):
         same = told_by == "found_twice"
         assert (whole["first"] == pytest.approx(whole["second"], abs=1e-3)) or not same
     assert told["found"] != told["found_twice"]
+    by_label = told["found_by_label"]
+    assert sum(each["count"] for each in by_label.values()) == there.sum()
+    assert len(by_label) == (there.sum(axis=0) > 0).sum()
+    whole = sum(each["count"] * each["both"] for each in by_label.values()) / there.sum()
+    assert whole == pytest.approx(told["found"]["all"]["both"], abs=1e-3)
 
 
 def test_each_family_has_the_rate_that_did_best_in_the_recorded_trials():
