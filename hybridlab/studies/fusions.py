@@ -128,12 +128,10 @@ FEW = (
 )
 
 
-def dial_study(cooccurrence: float, hypotheses: dict[str, str]) -> Study:
-    """Some of the ways to join the views, at another setting of the dial."""
+def few_study(name: str, question: str, hypotheses: dict[str, str], **changes: Any) -> Study:
+    """Some of the ways to join the views, with some settings changed for all."""
     return fusion_study(
-        f"fused_{round(100 * cooccurrence):03d}",
-        f"What do fusion and decoder add at a co-occurrence of {cooccurrence:g}?",
-        {name: VARIANTS[name] for name in FEW}, hypotheses, CONTROL, cooccurrence=cooccurrence,
+        name, question, {each: VARIANTS[each] for each in FEW}, hypotheses, CONTROL, **changes
     )
 
 
