@@ -199,9 +199,12 @@ class HybridClassifier(nn.Module):
 
     def _scaled(self, view: View, name: str) -> View:
         pooled = getattr(self, f"view_{name}")(view.pooled)
-        if not self.attends or view.tokens is None:
-            return View(pooled)
-        return View(pooled, getattr(self, f"tokens_{name}")(view.tokens), view.mask)
+        reads_tokens = self.attends and view.tokens is not None
+        tokens = getattr(self, f"tokens_{name}")(view.tokens) if reads_tokens else None
+        if view.mask is None:
+            return View(pooled, tokens)
+        there = view.mask.any(dim=1, keepdim=True)  # an image may have one view only
+        return View(pooled * there, tokens, view.mask if reads_tokens else there)
 
     def joint_modules(self) -> nn.ModuleDict:
         """The parts that phase 1 trains: everything after the two views."""

@@ -268,6 +268,42 @@ def test_a_view_is_left_out_and_the_weights_load_across(world, fusion):
             assert torch.equal(model(*swapped).logits, alone)
 
 
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_view_may_be_missing_in_some_images(world, fusion):
+    """Image by image it is as if the model had been built without that view."""
+    _, _, cnn, clip, cnn_tokens, decoder, text_emb, _ = world
+
+    def built(**changes):
+        model = seeded(0, lambda: HybridClassifier(
+            cnn, decoder, clip, text_emb, dim=32, fusion=fusion, tokens="map", **changes))
+        model.load_state_dict(state) if changes else model.fit_views(rnn, seen)
+        return model.eval()
+
+    plain = HybridClassifier(cnn, decoder, clip, text_emb, dim=32, fusion=fusion, tokens="map")
+    with torch.no_grad():
+        rnn = plain.decoder_view(decoder.decode(cnn_tokens.float()), cnn_tokens.float())
+        draw = torch.Generator().manual_seed(0)
+        size = len(rnn)
+        tokens = 3 + torch.randn(size, 4, clip.dim, generator=draw) if plain.attends else None
+        seen = View(2 + torch.randn(size, clip.dim, generator=draw), tokens)
+        whole = built()
+        state = whole.state_dict()
+        expected = torch.stack([
+            whole.fuse(rnn, seen).logits, built(without="cnn_rnn").fuse(rnn, seen).logits,
+            built(without="clip").fuse(rnn, seen).logits,
+        ])
+        case = torch.arange(size) % 3  # both, no CNN-RNN, no CLIP, both, ...
+
+        def without(view: View, missing: torch.Tensor) -> View:
+            there = view.parts()[1] & ~missing[:, None]
+            return View(view.pooled, view.tokens, there)
+
+        found = whole.fuse(without(rnn, case == 1), without(seen, case == 2)).logits
+        assert torch.allclose(found, expected[case, torch.arange(size)], atol=1e-5)
+        gone = whole.fuse(rnn.absent(), seen).logits
+        assert torch.allclose(gone, expected[1], atol=1e-5)
+
+
 def test_own_opinions_go_past_the_fusion_where_the_view_is_there(world):
     _, _, cnn, clip, cnn_tokens, decoder, text_emb, _ = world
 
