@@ -113,8 +113,8 @@ def earned_of(
         ValueError: an unknown variant, metric or cost; the message lists the known ones.
     """
     if metric not in record["metrics"]:
-        known = ", ".join(record["metrics"])
-        raise ValueError(f"metric {metric!r} was not recorded; there are {known}")
+        recorded = ", ".join(record["metrics"])
+        raise ValueError(f"metric {metric!r} was not recorded; there are {recorded}")
     analysis = Analysis.from_json(record["metrics"][metric])
     known = [row.name for row in analysis.rows]
     found = []

@@ -25,7 +25,7 @@ def gate_figure(
     share = _checked(share)
     figure = Figure(figsize=(7.2, 2.8), facecolor="white", layout="constrained")
     axes = figure.subplots()
-    axes.hist(100 * share, bins=np.arange(0, 101, 4), color=BLUE)
+    axes.hist(100 * share, bins=list(range(0, 101, 4)), color=BLUE)
     axes.axvline(50, color=INK, linewidth=1, linestyle=":")
     axes.set_xlim(0, 100)
     axes.set_xlabel(f"share of the {view} (%); dotted: both alike")
