@@ -24,7 +24,7 @@ from hybridlab.studies.fusing import METRICS, pipeline_of
 from hybridlab.studies.fusing import RECIPE as FUSING
 from hybridlab.studies.fusions import BEST, CONTROL, VARIANTS
 from hybridlab.studies.settings import check_settings
-from hybridlab.studies.styles import fused_logits
+from hybridlab.studies.styles import fused_logits, variant
 from hybridlab.workshop import Workshop
 
 # model -> its variant in `fusions`, whose trained parts it shares
@@ -68,11 +68,6 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     return RunResult(
         test.astype(np.float32), test >= threshold, targets, np.arange(len(targets)),
     )
-
-
-def variant(model: str, style: str) -> str:
-    """The name of a variant."""
-    return f"model={model}, style={style}"
 
 
 STUDY = Study.factorial(

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from hybridlab.studies import fusing
-from hybridlab.studies.fused_styles import MODELS, RECIPE, STUDY, run, variant
+from hybridlab.studies.fused_styles import MODELS, RECIPE, STUDY, run
 from hybridlab.studies.fusions import VARIANTS
+from hybridlab.studies.styles import variant
 
 SMALL = {**RECIPE, "train": 24, "val": 12, "test": 16, "batch_size": 8, "decoder_epochs": 1,
          "fusion_epochs": 1, "head_epochs": 1, "cnn_size": 64, "dim": 16}
