@@ -15,7 +15,7 @@ from typing import NamedTuple
 from hybridlab.ablation.caveats import caveats, close_calls
 from hybridlab.ablation.effects import Effects, factorial_effects
 from hybridlab.ablation.findings import ABLATE, Analysis, Row
-from hybridlab.ablation.measuring import Measurements, measure_again, measure_runs
+from hybridlab.ablation.measuring import Kept, Measurements, measure_again, measure_runs
 from hybridlab.ablation.provenance import provenance
 from hybridlab.ablation.records import RunRecord
 from hybridlab.ablation.rows import best_of, mean_of, rows_of
@@ -35,6 +35,7 @@ def analyse(
     seed: int = 0,
     command: str | None = None,
     without: Sequence[str] = (),
+    kept: Kept | None = None,
 ) -> Analysis:
     """Compare the variants of a study by one metric.
 
@@ -52,6 +53,8 @@ def analyse(
         command: repeats the study, for reports. Without it, that of the study's file, by its name,
             where the folder knows it.
         without: variants to leave out.
+        kept: a dictionary that carries what was measured from one analysis to the next, where
+            several are made of the same runs.
 
     Raises:
         StudyFileError: the folder holds no study.
@@ -81,10 +84,12 @@ def analyse(
             f"resamples is {resamples}; an interval and a p-value need {LEAST_RESAMPLES} or more: "
             "give 1000, and more where many variants are compared"
         )
-    measured = measure_runs(found.records, metric, resamples or FIRST, seed, reference)
+    measured = measure_runs(found.records, metric, resamples or FIRST, seed, reference, kept)
     judged = _judged(found, measured, reference, metric, level, seed)
     if resamples is None and judged.close:
-        measured = measure_again(measured, found.records, judged.close, metric, MOST, seed)
+        measured = measure_again(
+            measured, found.records, judged.close, metric, MOST, seed, kept
+        )
         judged = _judged(found, measured, reference, metric, level, seed)
     effects = judged.effects
     origin = provenance(found.records)

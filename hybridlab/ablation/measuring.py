@@ -6,7 +6,8 @@ run. One run is in memory at a time.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, MutableMapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,10 @@ class Measured(NamedTuple):
 
     whole: float
     drawn: Floats
+
+
+Kept = MutableMapping[tuple[Path, str, int, int], Measured]
+"""Measures by run, metric, resamples and seed of the resampling: a done run does not change."""
 
 
 class Measurements(NamedTuple):
@@ -59,7 +64,7 @@ class _Split(NamedTuple):
 
 def measure_runs(
     records: Iterable[RunRecord], metric: str, resamples: int = 1000, seed: int = 0,
-    reference: str | None = None,
+    reference: str | None = None, kept: Kept | None = None,
 ) -> Measurements:
     """Measure every run; the slow half of an analysis (1.5 s for 1,500 samples x 80 labels).
 
@@ -67,6 +72,7 @@ def measure_runs(
         reference: the variant whose test samples count. A run of the same seed with others, or
             with other targets, cannot be paired with it and is left out. Without it, and for
             seeds that it has no run of, those of the first record count.
+        kept: measures of earlier analyses, which need not be made again; new ones are added.
 
     Raises:
         ValueError: an unknown metric, or `resamples` below 1.
@@ -87,7 +93,7 @@ def measure_runs(
             troubles.append(Trouble(record.variant, record.seed, OTHER_SAMPLES, other))
             continue
         try:
-            measured = measure_run(sorted_, asked, resamples, seed)
+            measured = _measured(record, sorted_, asked, resamples, seed, kept)
             why = f"{metric} is not defined on its test samples (no label has a positive, say)"
         except ValueError as error:  # such as K above the number of labels: other runs may do
             measured, why = None, f"{metric} cannot be computed for it: {error}"
@@ -124,17 +130,29 @@ def measure_run(
 
 def measure_again(
     measured: Measurements, records: Iterable[RunRecord], variants: Container[str], metric: str,
-    resamples: int, seed: int,
+    resamples: int, seed: int, kept: Kept | None = None,
 ) -> Measurements:
     """The same with more resamples of the runs of some variants; the first ones stay the same."""
     asked = named_metric(metric)
     runs = {name: dict(found) for name, found in measured.runs.items()}
     for record in records:
         if record.variant in variants and record.seed in runs.get(record.variant, {}):
-            runs[record.variant][record.seed] = measure_run(
-                _by_id(record.predictions()), asked, resamples, seed
+            runs[record.variant][record.seed] = _measured(
+                record, _by_id(record.predictions()), asked, resamples, seed, kept
             )
     return measured._replace(runs=runs)
+
+
+def _measured(
+    record: RunRecord, predictions: Predictions, metric: NamedMetric, resamples: int, seed: int,
+    kept: Kept | None,
+) -> Measured:
+    """`measure_run`, or what `kept` has of it."""
+    kept = {} if kept is None else kept
+    key = (record.path, metric.name, resamples, seed)
+    if key not in kept:
+        kept[key] = measure_run(predictions, metric, resamples, seed)
+    return kept[key]
 
 
 def stacked(runs: Mapping[int, Measured], seeds: Iterable[int]) -> RunMetric:

@@ -132,18 +132,21 @@ def record(
         control: a variant that all are compared with in every metric, besides the reference.
     """
     from hybridlab.ablation.analysis import analyse
+    from hybridlab.ablation.measuring import Kept
     from hybridlab.ablation.state import load_results
     from hybridlab.ablation.tables import markdown
     from hybridlab.files import write_json
 
-    found = {metric: analyse(folder, metric=metric, command=command) for metric in study.metrics}
+    kept: Kept = {}
+    found = {metric: analyse(folder, metric=metric, command=command, kept=kept)
+             for metric in study.metrics}
     first = study.metrics[0]
     also = {
-        reference: analyse(folder, reference, metric=first, command=command).to_json()
+        reference: analyse(folder, reference, first, command=command, kept=kept).to_json()
         for reference in references
     }
     against = {
-        metric: analyse(folder, control, metric=metric, command=command).to_json()
+        metric: analyse(folder, control, metric, command=command, kept=kept).to_json()
         for metric in study.metrics if control
     }
     records = load_results(folder)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from hybridlab.ablation import measuring
 from hybridlab.ablation.analysis import FIRST, MOST, analyse
 from hybridlab.ablation.claims import lost_runs
 from hybridlab.ablation.comparing import Difference, judge
@@ -378,6 +379,25 @@ def test_a_study_can_be_judged_by_any_named_metric(folder):
         assert strong.verdict == "better" and found.best == "strong"
         assert (strong.value < 0) == found.lower_is_better == (metric in ("coverage", "one_error"))
         assert Analysis.from_json(json.loads(json.dumps(found.to_json()))).metric == metric
+
+
+def test_what_was_measured_serves_other_analyses_of_the_same_runs(folder, monkeypatch):
+    asked = [("mean_ap", None), ("mean_ap", "strong"), ("cf1", None), ("mean_ap", None)]
+    alone = [analyse(folder, reference, metric).to_json() for metric, reference in asked]
+    done = []
+
+    def counted(predictions, metric, resamples, seed):
+        done.append((metric.name, resamples))
+        return measure_run(predictions, metric, resamples, seed)
+
+    monkeypatch.setattr(measuring, "measure_run", counted)
+    kept = {}
+    assert alone == [
+        analyse(folder, reference, metric, kept=kept).to_json() for metric, reference in asked
+    ]
+    runs = len(load_results(folder))
+    assert done.count(("mean_ap", FIRST)) == done.count(("cf1", FIRST)) == runs
+    assert max(done.count(each) for each in done) <= runs  # those of close calls, too
 
 
 @pytest.mark.parametrize("kind", ["mean_ap", "mean_ap_interpolated", "mean_ap_voc07", "cf1"])
