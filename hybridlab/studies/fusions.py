@@ -92,6 +92,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     f"{BEST}, opinions also past": family(BEST, own_opinion=True),
     f"{BEST}, opinions of heads, also past": family(BEST, own_opinion=True, opinions="heads"),
     f"{BEST}, opinions of both, also past": family(BEST, own_opinion=True, opinions="both"),
+    f"{BEST}, opinions of two heads, also past": family(
+        BEST, own_opinion=True, opinions="two_heads"),
     f"{BEST}, no opinions, mixed with the decoder": family(
         BEST, method="with_scores", view="map"),
     f"{BEST}, no opinions, two of them, mixed": family(BEST, method="two_fused", view="map"),
@@ -163,8 +165,8 @@ STUDY = fusion_study(
 # CONTROL in every metric; the other questions in mAP.
 ALSO_AGAINST = (
     "heads that look at the CNN's map", "CNN-RNN as it is", f"{BEST}: the CNN's alone",
-    f"{BEST}: CLIP's alone", BEST, f"{BEST}, opinions of heads, also past",
-    f"{BEST}, no opinions, two of them, mixed", "concat, opinions of heads, also past",
+    "concat, the mean of the CNN's map", BEST, f"{BEST}, opinions of two heads, also past",
+    f"{BEST}, no opinions, two of them, mixed",
 )
 
 

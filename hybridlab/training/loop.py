@@ -36,6 +36,7 @@ def warmup_cosine(step: int, steps: int, warmup_share: float = 0.1) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
+@torch.enable_grad()
 def train(
     stage: str,
     groups: Iterable[tuple[nn.Module, float]],
@@ -50,6 +51,9 @@ def train(
     report: Report = silent,
 ) -> float:
     """Train modules with AdamW, warm-up and cosine; with `validate`, keep the best epoch.
+
+    It does so inside a caller's `torch.no_grad()`, too: what is trained when it is first asked for
+    may be asked for there.
 
     Args:
         stage: a name for progress and errors.

@@ -39,6 +39,16 @@ def test_every_row_is_seen_once_an_epoch_in_an_order_of_the_seed():
     assert first == rows_seen(0) != rows_seen(1) and first[:10] != first[10:]
 
 
+def test_it_trains_where_the_caller_wants_no_gradients():
+    model = nn.Linear(1, 1)
+    before = model.weight.item()
+    with torch.no_grad():
+        train("line", [(model, 0.1)], lambda rows: model(torch.ones(len(rows), 1)).mean(), 4,
+              epochs=1, batch_size=2, seed=0)
+        assert not torch.is_grad_enabled()
+    assert model.weight.item() != before
+
+
 def test_the_callers_random_state_is_left_alone():
     model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
     before = torch.random.get_rng_state()
