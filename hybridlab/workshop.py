@@ -238,13 +238,14 @@ class Workshop:
 
         On the training split, evidence comes from decoders that have not seen the scene.
         """
-        return self._cnn_rnn_view(split), self._clip_view(split)
+        return self._cnn_rnn_view(split), self.clip_view(split)
 
     def seen_by(self, clip: ClipEncoder, images: Tensor) -> View:
         """CLIP's view of images (N, 3, H, W), by a tower of which nothing is kept on disk."""
         return self._as_view(clip_features(clip, images))
 
-    def _clip_view(self, split: str) -> View:
+    def clip_view(self, split: str) -> View:
+        """CLIP's half of `views`, for which no decoder is trained."""
         return self._as_view(self.clip_features(split))
 
     def _as_view(self, seen: Tensors) -> View:
