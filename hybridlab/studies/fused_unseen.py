@@ -42,8 +42,8 @@ HYPOTHESES = {
     "contrastive head, beta 1": "Better: more weight on what texts teach.",
     "contrastive head, CLIP alone": "Better: CLIP's view lies where its texts lie, and the "
     "decoder's opinions are of annotated labels only.",
-    "contrastive head, sigmoid": "As beta 0.1 within an image, better across images: a softmax over "
-    "texts leaves it open how sure one image is beside another. (Written after the others had "
+    "contrastive head, sigmoid": "As beta 0.1 within an image, better across images: a softmax "
+    "over texts leaves it open how sure one image is beside another. (Written after the others had "
     "been run, and a trial with another seed on validation scenes.)",
     "label head": "At the level of chance.",
     "CLIP's cosines, best patch": "Better: the head was fitted to 64 texts, and the others it can "
