@@ -163,3 +163,13 @@ def test_recorded_figures_tell_their_code(name):
     assert reproduce.stale({"command": "x"}) == [
         "commit is not recorded: run `x` again", "code is not recorded: run `x` again"
     ]
+
+
+@pytest.mark.parametrize(
+    "name", [name for lesson in RECORDED.values() for name in lesson], ids=lambda name: name[18:]
+)
+def test_a_study_is_compared_with_its_own_variants_alone(name):
+    """A module that imports another study's CONTROL would be taken to have it."""
+    module = import_module(name)
+    control = getattr(module, "CONTROL", module.STUDY.reference)
+    assert {control, *getattr(module, "ALSO_AGAINST", ())} <= set(module.STUDY.variants)
