@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hybridlab.training.schedules import warmup_cosine
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -26,14 +28,6 @@ Report = Callable[[Progress], None]
 
 def silent(progress: Progress) -> None:
     """Report to nobody."""
-
-
-def warmup_cosine(step: int, steps: int, warmup_share: float = 0.1) -> float:
-    """Share of the peak rate: linear warm-up, then a cosine to 0."""
-    warmup = max(1, round(warmup_share * steps))
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 @torch.enable_grad()

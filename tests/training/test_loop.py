@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from hybridlab.training.loop import train, warmup_cosine
+from hybridlab.training.loop import train
 
 
 def test_it_fits_a_line_and_reports_each_step():
@@ -104,9 +104,3 @@ def test_the_best_epoch_is_kept_and_validated_at_rest():
     assert best == 0.9 and torch.equal(model[0].weight, weights[1])  # the first of equals
     assert not torch.equal(weights[1], weights[3])
     assert not any(modes) and model.training and model[1].training
-
-
-def test_warmup_then_cosine():
-    rates = [warmup_cosine(step, 100) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1) and rates[9] == 1.0 and rates[-1] < 0.001
-    assert rates[55] == pytest.approx(0.5, abs=0.01)

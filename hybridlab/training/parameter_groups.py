@@ -1,0 +1,90 @@
+"""Which parameters learn at which rate: discriminative rates, layer by layer (seed 000, section 4).
+
+A pretrained network's first layers see edges and colours, which every task needs; its last ones were
+shaped for the old task. *Layer-wise decay* gives each layer a share of the rate of the one above
+it (Howard and Ruder 2018, arXiv 1801.06146). Vectors and scalars (biases, norms, scales) are left
+out of weight decay, as in most recipes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+
+# a numbered layer, and a numbered block within it: "blocks.3.1", "transformer.resblocks.11"
+_NUMBERED = re.compile(
+    r"(?:^|\.)(?:blocks|resblocks|layers|layer|stages|stage)\.?(\d+)(?:\.(?:blocks\.)?(\d+))?"
+)
+# what stands behind all layers, at the top of a tower; open_clip's list some of it first
+_LAST = re.compile(
+    r"^(?:(?:trunk|visual|vision|vision_model|vision_tower|model)\.)*(?:proj|head|fc|fc_norm|norm|"
+    r"bn2|conv_head|attn_pool|ln_post|post_layernorm|layernorm|final_conv|head_norm)(?:\.|$)"
+)
+
+
+def layer_depths(module: nn.Module) -> dict[str, int]:
+    """The depth of every parameter, by its name: 0 is nearest to the image.
+
+    Numbered blocks ("blocks.3.1", "resblocks.11", "layer2.0") count one by one, in their order,
+    from 1; what is before them has depth 0, and what is behind them that of the last block, as in
+    timm. A module without numbered blocks has depth 0 throughout.
+    """
+    found: dict[str, tuple[int, ...] | None] = {}
+    for name, _ in module.named_parameters():
+        match = _NUMBERED.search(name)
+        found[name] = tuple(int(each or 0) for each in match.groups()) if match else None
+    rank = {place: at for at, place in enumerate(sorted({each for each in found.values() if each}),
+                                                 start=1)}
+    last = len(rank)
+    return {
+        name: rank[place] if place is not None else last if _LAST.search(name) else 0
+        for name, place in found.items()
+    }
+
+
+def parameter_groups(
+    parts: Iterable[tuple[nn.Module, float]], weight_decay: float = 0.05,
+    layer_decay: float = 1.0,
+) -> list[dict[str, Any]]:
+    """Groups for an optimiser: each with its "peak" rate, which is also its first "lr".
+
+    Args:
+        parts: modules and the peak rate of their last layers. A parameter that does not require a
+            gradient is left out (trap 15); one that stands in two parts belongs to the first.
+        weight_decay: of matrices and kernels; of all else it is 0.
+        layer_decay: the share of its rate that each layer leaves to the one below; 1 gives all
+            layers of a module the same.
+
+    Returns:
+        {"params", "names", "lr", "peak", "weight_decay"} for each rate and kind, in the order in
+        which the parameters stand.
+
+    Raises:
+        ValueError: a rate or a decay that is negative, or `layer_decay` outside (0, 1].
+    """
+    if not 0 < layer_decay <= 1:
+        raise ValueError(f"layer_decay is {layer_decay}; give a share above 0, up to 1")
+    if not weight_decay >= 0:
+        raise ValueError(f"weight_decay is {weight_decay}; give 0 or more")
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    taken: set[int] = set()
+    for number, (module, rate) in enumerate(parts):
+        if not rate >= 0:
+            raise ValueError(f"the rate of part {number} is {rate}; give 0 or more")
+        depths = layer_depths(module)
+        deepest = max(depths.values(), default=0)
+        for name, parameter in module.named_parameters():
+            if not parameter.requires_grad or id(parameter) in taken:
+                continue
+            taken.add(id(parameter))
+            peak = rate * layer_decay ** (deepest - depths[name])
+            decay = weight_decay if parameter.dim() >= 2 else 0.0
+            group = groups.setdefault((peak, decay), {
+                "params": [], "names": [], "lr": peak, "peak": peak, "weight_decay": decay,
+            })
+            group["params"].append(parameter)
+            group["names"].append(f"{number}.{name}")
+    return list(groups.values())
