@@ -12,9 +12,9 @@ from torch import Tensor, nn
 class MovingAverage:
     """An exponential moving average of a module's weights and buffers.
 
-    average <- decay * average + (1 - decay) * weights, after each step. With a fixed decay the first
-    weights, which are random, would stay in it for 1 / (1 - decay) steps; `warm` begins with a
-    smaller one, min(decay, (1 + t) / (10 + t)) at step t, as TensorFlow's average does. Counters
+    average <- decay * average + (1 - decay) * weights, after each step. With a fixed decay the
+    first weights, which are random, would stay in it for 1 / (1 - decay) steps; `warm` begins with
+    a smaller one, min(decay, (1 + t) / (10 + t)) at step t, as TensorFlow's average does. Counters
     (BatchNorm's number of batches) are copied.
 
     Args:

@@ -46,7 +46,7 @@ class Curriculum:
 
     def __post_init__(self) -> None:
         if not self.difficulty or not np.isfinite(self.difficulty).all():
-            raise ValueError("difficulty must be a finite number for each row, and there must be one")
+            raise ValueError("difficulty must be a finite number for each row, of one or more")
         if not 0 < self.begin <= 1:
             raise ValueError(f"begin is {self.begin}; give a share above 0, up to 1")
         if not 0 <= self.full <= 1:

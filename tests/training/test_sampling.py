@@ -1,4 +1,4 @@
-"""Every epoch is a function of seed and epoch; processes share it out; a curriculum ends uniform."""
+"""An epoch is a function of seed and epoch; processes share it out; a curriculum ends uniform."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -20,9 +22,9 @@ def test_a_share_lies_between_0_and_1_and_the_peak_is_reached(name, steps, warmu
     if name != "one_cycle":  # whose peak may fall between two steps
         assert max(shares) == pytest.approx(1.0)
         top = shares.index(max(shares))
-        assert all(a <= b for a, b in zip(shares[:top], shares[1: top + 1], strict=True))
+        assert all(a <= b for a, b in pairwise(shares[: top + 1]))
     top = shares.index(max(shares))
-    assert all(a >= b - 1e-12 for a, b in zip(shares[top:], shares[top + 1:], strict=False))
+    assert all(a >= b - 1e-12 for a, b in pairwise(shares[top:]))
 
 
 @pytest.mark.parametrize("warmup", [0.2, 0.3, 0.5])
