@@ -74,7 +74,7 @@ def atomic_path(target: StrPath, overwrite: bool = False) -> Iterator[Path]:
             raise FileNotFoundError(
                 f"nothing was written for {target}: write to the path that atomic_path gives"
             )
-        _flush(temporary)
+        flush(temporary)
         if overwrite:
             os.replace(temporary, target)
         else:
@@ -93,7 +93,7 @@ def atomic_path(target: StrPath, overwrite: bool = False) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     with suppress(OSError):  # the new name itself, where a folder can be flushed (not on Windows)
-        _flush(target.parent)
+        flush(target.parent)
 
 
 def write_text(path: StrPath, text: str, overwrite: bool = False) -> None:
@@ -233,7 +233,8 @@ def _rename_to_new(temporary: Path, target: Path) -> None:
         raise
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have a file, or a folder's list of names, written to the disk itself."""
     handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
         os.fsync(handle)

@@ -1,9 +1,9 @@
 """Which parameters learn at which rate: discriminative rates, layer by layer (seed 000, 4).
 
 A pretrained network's first layers see edges and colours, which every task needs; its last ones
-were shaped for the old task. *Layer-wise decay* gives each layer a share of the rate of the one above
-it (Howard and Ruder 2018, arXiv 1801.06146). Vectors and scalars (biases, norms, scales) are left
-out of weight decay, as in most recipes.
+were shaped for the old task. *Layer-wise decay* gives each layer a share of the rate of the one
+above it (Howard and Ruder 2018, arXiv 1801.06146). Vectors and scalars (biases, norms, scales) are
+left out of weight decay, as in most recipes.
 """
 
 from __future__ import annotations
