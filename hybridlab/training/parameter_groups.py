@@ -46,34 +46,34 @@ def layer_depths(module: nn.Module) -> dict[str, int]:
 
 
 def parameter_groups(
-    parts: Iterable[tuple[nn.Module, float]], weight_decay: float = 0.05,
-    layer_decay: float = 1.0,
+    parts: Iterable[tuple[nn.Module, float, float]], weight_decay: float = 0.05
 ) -> list[dict[str, Any]]:
     """Groups for an optimiser: each with its "peak" rate, which is also its first "lr".
 
     Args:
-        parts: modules and the peak rate of their last layers. A parameter that does not require a
-            gradient is left out (trap 15); one that stands in two parts belongs to the first.
+        parts: modules, the peak rate of their last layers, and the share of its rate that each
+            layer leaves to the one below (1: all have the same). A parameter that does not require
+            a gradient is left out (trap 15); one that stands in two parts belongs to the first.
         weight_decay: of matrices and kernels; of all else it is 0.
-        layer_decay: the share of its rate that each layer leaves to the one below; 1 gives all
-            layers of a module the same.
 
     Returns:
         {"params", "names", "lr", "peak", "weight_decay"} for each rate and kind, in the order in
         which the parameters stand.
 
     Raises:
-        ValueError: a rate or a decay that is negative, or `layer_decay` outside (0, 1].
+        ValueError: a rate or a weight decay below 0, or a share outside (0, 1].
     """
-    if not 0 < layer_decay <= 1:
-        raise ValueError(f"layer_decay is {layer_decay}; give a share above 0, up to 1")
     if not weight_decay >= 0:
         raise ValueError(f"weight_decay is {weight_decay}; give 0 or more")
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     taken: set[int] = set()
-    for number, (module, rate) in enumerate(parts):
+    for number, (module, rate, layer_decay) in enumerate(parts):
         if not rate >= 0:
             raise ValueError(f"the rate of part {number} is {rate}; give 0 or more")
+        if not 0 < layer_decay <= 1:
+            raise ValueError(
+                f"layer_decay of part {number} is {layer_decay}; give a share above 0, up to 1"
+            )
         depths = layer_depths(module)
         deepest = max(depths.values(), default=0)
         for name, parameter in module.named_parameters():

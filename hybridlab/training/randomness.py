@@ -7,7 +7,8 @@ is drawn in between would move them on.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -58,3 +59,16 @@ def restore_random_states(states: Mapping[str, Tensor]) -> None:
         for device in range(torch.cuda.device_count()):
             if f"cuda.{device}" in states:
                 torch.cuda.set_rng_state(states[f"cuda.{device}"].cpu(), device)
+
+
+@contextmanager
+def seeded_everywhere(seed: int) -> Iterator[None]:
+    """All generators begin at a seed for the length of a block; then they are as they were."""
+    before = random_states()
+    try:
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        yield
+    finally:
+        restore_random_states(before)

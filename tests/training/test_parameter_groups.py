@@ -18,7 +18,7 @@ from hybridlab.training.parameter_groups import layer_depths, parameter_groups
 def test_rates_by_layer_are_timms(name):
     model = timm.create_model(name, pretrained=False, num_classes=0)
     ours = {id(p): (group["peak"], group["weight_decay"])
-            for group in parameter_groups([(model, 1.0)], 0.05, 0.7) for p in group["params"]}
+            for group in parameter_groups([(model, 1.0, 0.7)], 0.05) for p in group["params"]}
     theirs = {id(p): (group["lr_scale"], group["weight_decay"])
               for group in param_groups_layer_decay(model, 0.05, layer_decay=0.7)
               for p in group["params"]}
@@ -46,21 +46,22 @@ def test_every_parameter_is_in_one_group_and_frozen_ones_in_none():
     shared = nn.Linear(3, 3)
     first = nn.Sequential(shared, nn.LayerNorm(3))
     frozen = freeze(nn.Linear(3, 3))
-    groups = parameter_groups([(first, 0.1), (nn.Sequential(shared, frozen), 0.2)], 0.5)
+    groups = parameter_groups([(first, 0.1, 1.0), (nn.Sequential(shared, frozen), 0.2, 1.0)], 0.5)
     listed = [p for group in groups for p in group["params"]]
     assert len(listed) == len({id(p) for p in listed}) == 4
     assert {group["peak"] for group in groups} == {0.1}  # what is shared belongs to the first
     decays = {name: group["weight_decay"] for group in groups for name in group["names"]}
     assert decays == {"0.0.weight": 0.5, "0.0.bias": 0.0, "0.1.weight": 0.0, "0.1.bias": 0.0}
     torch.optim.AdamW(groups)  # an optimiser takes them as they are
-    assert parameter_groups([(frozen, 1.0)]) == []
+    assert parameter_groups([(frozen, 1.0, 1.0)]) == []
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (([(nn.Linear(1, 1), -1.0)],), "rate of part 0 is -1.0"),
-    (([(nn.Linear(1, 1), float("nan"))],), "rate of part 0 is nan"),
-    (([], -0.1), "weight_decay is -0.1"), (([], 0.1, 0.0), "layer_decay is 0.0"),
-    (([], 0.1, 1.5), "layer_decay is 1.5"),
+    (([(nn.Linear(1, 1), -1.0, 1.0)],), "rate of part 0 is -1.0"),
+    (([(nn.Linear(1, 1), float("nan"), 1.0)],), "rate of part 0 is nan"),
+    (([], -0.1), "weight_decay is -0.1"),
+    (([(nn.Linear(1, 1), 0.1, 0.0)],), "layer_decay of part 0 is 0.0"),
+    (([(nn.Linear(1, 1), 0.1, 1.5)],), "layer_decay of part 0 is 1.5"),
 ])
 def test_mistakes_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):

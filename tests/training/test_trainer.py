@@ -1,0 +1,300 @@
+"""The trainer is a bare loop where nothing else is asked for, and goes on bit for bit."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from hybridlab.training.checkpoints import CheckpointStore
+from hybridlab.training.freezing import FrozenChangedError
+from hybridlab.training.guards import DivergedError, MemoryAdvice
+from hybridlab.training.interrupts import Stop
+from hybridlab.training.sampling import batches, epoch_rows
+from hybridlab.training.schedules import warmup_cosine
+from hybridlab.training.stage import Part, Stage
+from hybridlab.training.task import Step
+from hybridlab.training.trainer import (
+    EpochReport,
+    ResumeError,
+    StepReport,
+    StoppedError,
+    train_stages,
+)
+
+from .toys import Toy, ToyTask, stages
+
+
+@pytest.fixture(scope="module")
+def fabric():
+    made = Fabric(accelerator="cpu", devices=1)
+    made.launch()
+    return made
+
+
+def states_of(store: CheckpointStore) -> dict[str, torch.Tensor]:
+    found = store.latest().snapshot
+    return {**found.weights, **found.training}
+
+
+def same(one: dict, two: dict) -> bool:
+    return one.keys() == two.keys() and all(
+        torch.equal(one[key], two[key]) or (one[key].isnan().all() and two[key].isnan().all())
+        for key in one
+    )
+
+
+def test_it_is_the_bare_loop(fabric):
+    stage = Stage("all", (Part("", 0.01, statistics=True),), epochs=2, batch_size=7, clip=0.0,
+                  weights={"bce": 1.0, "norm": 0.01})
+    task, reports = ToyTask(n_held=0), []
+    ours = train_stages(Toy(0.0), task, [stage], fabric, seed=3, report=reports.append)
+    theirs = Toy(0.0).train()
+    optimiser = torch.optim.AdamW([
+        {"params": [p for p in theirs.parameters() if p.dim() > 1], "weight_decay": 0.05},
+        {"params": [p for p in theirs.parameters() if p.dim() == 1], "weight_decay": 0.0},
+    ])
+    step = Step(theirs, task, stage)
+    losses = []
+    for epoch in range(2):
+        for rows in batches(epoch_rows(21, 3, epoch), 7):
+            for group in optimiser.param_groups:
+                group["lr"] = 0.01 * warmup_cosine(len(losses), 6)
+            optimiser.zero_grad()
+            loss, _ = step(task.batch(rows, stage, epoch), task.counts(rows, stage))
+            loss.backward()
+            optimiser.step()
+            losses.append(float(loss.detach()))
+    assert [each.loss for each in reports if isinstance(each, StepReport)] == losses
+    for one, two in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
+        assert torch.allclose(one, two, atol=1e-7)
+
+
+def test_only_what_the_stage_names_learns_and_all_is_put_back(fabric):
+    model = Toy()
+    model.train()
+    model.body[0].bias.requires_grad_(False)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    train_stages(model, ToyTask(), stages()[:1], fabric)
+    changed = {name for name, value in model.state_dict().items()
+               if not torch.equal(value, before[name])}
+    assert changed == {"head.1.weight", "head.1.bias"}
+    assert model.training and model.body[1].training
+    assert not model.body[0].bias.requires_grad and model.body[0].weight.requires_grad
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("touch", ["write", "train", "gradient"])
+def test_what_rests_and_is_touched_is_named(fabric, touch):
+    model = Toy()
+
+    def meddle(told):
+        if told.step == 2 and isinstance(told, StepReport):
+            if touch == "write":
+                with torch.no_grad():
+                    model.body[0].weight.add_(1.0)
+            elif touch == "train":
+                model.body[1].train()
+            else:
+                model.body[0].weight.requires_grad_(True)
+
+    words = {"write": r"body\.0\.weight should rest in this stage, but was written to",
+             "train": r"body\.1 should rest in this stage, but is in training mode|written to",
+             "gradient": r"body\.0\.weight should rest in this stage, but needs gradients"}[touch]
+    with pytest.raises(FrozenChangedError, match=words):
+        train_stages(model, ToyTask(20), stages()[:1], fabric, report=meddle)
+
+
+def killed_at(folder, step):
+    """A process that trains and is killed, with no chance to tidy up, once it has saved a step."""
+    torch.set_num_threads(1)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    store = CheckpointStore(folder)
+    save = store.save
+
+    def save_and_die(at, *rest):
+        save(at, *rest)
+        if at == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store.save = save_and_die
+    train_stages(Toy(), ToyTask(), stages(), fabric, seed=1, store=store, save_every=1)
+
+
+@pytest.fixture(scope="module")
+def straight(fabric, tmp_path_factory):
+    """A run that nobody disturbed: its last checkpoint, its losses, its model."""
+    store, reports = CheckpointStore(tmp_path_factory.mktemp("straight")), []
+    model = train_stages(Toy(), ToyTask(), stages(), fabric, seed=1, store=store, save_every=1,
+                         report=reports.append)
+    return states_of(store), reports, model
+
+
+# 5 batches an epoch: after the first, within an epoch, at its end, at the end of the first stage,
+# in the second one, and just before the end
+@pytest.mark.parametrize("step", [1, 3, 5, 10, 13, 19])
+def test_a_killed_run_goes_on_bit_for_bit(fabric, straight, tmp_path, step):
+    child = multiprocessing.get_context("fork").Process(target=killed_at, args=(tmp_path, step))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    store, reports = CheckpointStore(tmp_path), []
+    assert store.latest().step == step
+    model = train_stages(Toy(seed=5), ToyTask(), stages(), fabric, seed=1, store=store,
+                         save_every=1, resume=True, report=reports.append)
+    states, told, whole = straight
+    assert same(states_of(store), states)
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(),
+                                                 whole.state_dict().values(), strict=True))
+    later = [each for each in told if each.step > step or (
+        isinstance(each, EpochReport) and each.step == step)]
+    assert reports == later
+    again = train_stages(Toy(), ToyTask(), stages(), fabric, seed=1, store=store, resume=True)
+    assert same(again.state_dict(), whole.state_dict())  # a run that is done stays done
+
+
+def test_random_states_come_back_after_the_sampler(fabric, straight, tmp_path, monkeypatch):
+    """Whatever draws between reading the checkpoint and the first step changes nothing."""
+    store = CheckpointStore(tmp_path)
+    stop = Stop()
+    with pytest.raises(StoppedError):
+        train_stages(Toy(), ToyTask(), stages(), fabric, seed=1, store=store, stop=stop,
+                     report=lambda told: stop.ask("a test") if told.step == 7 else None)
+    from hybridlab.training import trainer
+
+    def noisy(*given):
+        torch.rand(3)
+        return epoch_rows(*given)
+
+    monkeypatch.setattr(trainer, "epoch_rows", noisy)
+    first = []
+    train_stages(Toy(), ToyTask(), stages(), fabric, seed=1, store=store, resume=True,
+                 report=first.append)
+    expected = [each for each in straight[1] if each.step > 7][:3]
+    assert first[:3] == expected  # within the epoch; the next one's draw is the test's own noise
+
+
+def test_a_signal_saves_and_leaves(fabric, tmp_path):
+    store = CheckpointStore(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ask(told):
+        if told.step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(StoppedError, match="stopped by SIGTERM after step 4 of 20; resume"):
+        train_stages(Toy(), ToyTask(), stages(), fabric, store=store, report=ask)
+    assert store.steps() == [4] and signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"seed": 2}, "seed was 1 and is 2"),
+    ({"stages": stages(batch_size=7)}, r"stages\[0\]\.batch_size was 5 and is 7"),
+    ({"task": ToyTask(n_samples=20)}, r"task\.rows was 21 and is 20"),
+    ({"model": nn.ModuleDict({"head": nn.Linear(2, 2), "body": nn.Linear(2, 2)})},
+     r"parameters\.head\.1\.weight was \[3, 8\] and is None"),
+])
+def test_another_run_is_refused_with_the_differences(fabric, tmp_path, change, words):
+    store = CheckpointStore(tmp_path)
+    stop = Stop()
+    with pytest.raises(StoppedError):
+        train_stages(Toy(), ToyTask(), stages(), fabric, seed=1, store=store, stop=stop,
+                     report=lambda told: stop.ask("a test"))
+    given = {"model": Toy(), "task": ToyTask(), "stages": stages(), "seed": 1, **change}
+    with pytest.raises(ResumeError, match=words):
+        train_stages(given["model"], given["task"], given["stages"], fabric, seed=given["seed"],
+                     store=store, resume=True)
+    assert store.steps() == [1]
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 5])
+def test_parts_of_a_batch_make_up_the_batch(fabric, accumulate):
+    curves = []
+    for parts in (1, accumulate):
+        reports = []
+        train_stages(Toy(0.0), ToyTask(), stages(accumulate=parts), fabric,
+                     report=reports.append)
+        curves.append([each.loss for each in reports if isinstance(each, StepReport)])
+    assert curves[0] == pytest.approx(curves[1], abs=1e-6)
+
+
+def test_memory_that_does_not_suffice_halves_the_parts_and_nothing_else(fabric):
+    curves, said = [], []
+    for trouble in ({}, {3: "memory"}):
+        task, reports = ToyTask(), []
+        task.fail_at = dict(trouble)
+        train_stages(Toy(0.0), task, stages(), fabric, report=reports.append, say=said.append)
+        curves.append([each.loss for each in reports if isinstance(each, StepReport)])
+    assert curves[0] == pytest.approx(curves[1], abs=1e-6) and len(said) == 1
+    assert "memory does not suffice for 5 images at a time; going on with 2 parts" in said[0]
+    assert [len(rows) for rows in task.seen[2:7]] == [5, 5, 3, 2, 1]  # the 4th batch, again, in 2
+    task.fail_at = {len(task.seen) + at: "memory" for at in range(9)}
+    with pytest.raises(MemoryAdvice, match="1 images at a time; give a smaller batch_size"):
+        train_stages(Toy(), task, stages(), fabric)
+
+
+def test_nan_in_the_data_names_step_rows_and_place(fabric, tmp_path):
+    store, task = CheckpointStore(tmp_path), ToyTask()
+    task.fail_at = {6: "nan", 7: "nan"}  # the second time while the culprit is looked for
+    with pytest.raises(DivergedError, match=(
+        r"one: the loss is nan at step 7 \(rows [\d, ]+\); the input of body\.0 is not finite: "
+        r"look at the data of these rows.*the checkpoint of step 5 is untouched"
+    )):
+        train_stages(Toy(), task, stages(), fabric, store=store)
+    assert store.latest().step == 5
+
+
+def test_an_absurd_rate_stops_within_a_step_of_the_first_bad_number(fabric, tmp_path):
+    store = CheckpointStore(tmp_path)
+    good = train_stages(Toy(), ToyTask(), stages()[:1], fabric, store=store)
+    kept = {name: value.clone() for name, value in store.latest().snapshot.weights.items()}
+    wild = [Stage("wild", (Part("", 1e20),), epochs=3, batch_size=5)]
+    reports = []
+    with pytest.raises(DivergedError, match=r"wild: the (loss|gradient's norm) is (nan|inf)"):
+        train_stages(good, ToyTask(), wild, fabric, report=reports.append)
+    assert len(reports) <= 2 and all(math.isfinite(each.loss) for each in reports)
+    assert all(torch.equal(kept[name], value)
+               for name, value in store.latest().snapshot.weights.items())
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_a_stage(fabric):
+    class Falling(ToyTask):
+        scores = (0.1, 0.5, 0.4, 0.3, 0.9)
+
+        def score(self, predictions):
+            self.at = getattr(self, "at", -1) + 1
+            weights.append({name: value.clone() for name, value in model.state_dict().items()})
+            return self.scores[self.at]
+
+    weights, reports, model = [], [], Toy()
+    stage = Stage("s", (Part("head", 0.1),), epochs=5, batch_size=7, patience=2)
+    train_stages(model, Falling(), [stage], fabric, report=reports.append)
+    ends = [each for each in reports if isinstance(each, EpochReport)]
+    assert [each.score for each in ends] == [0.1, 0.5, 0.4, 0.3]
+    assert [each.best for each in ends] == [True, True, False, False]
+    assert same(model.state_dict(), weights[1]) and not same(weights[1], weights[3])
+
+
+def test_a_curriculum_begins_with_easy_rows_at_an_equal_number_of_steps(fabric):
+    task = ToyTask(n_held=0)
+    plain = stages(curriculum="labels", begin=0.3, full=1.0)
+    reports = []
+    train_stages(Toy(), task, plain[:1], fabric, report=reports.append)
+    hard = task.difficulty("labels")
+    first = [hard[row] for rows in task.seen[:5] for row in rows]
+    assert len(first) == 21 and max(first) <= sorted(hard)[6]
+    assert len([each for each in reports if isinstance(each, StepReport)]) == 10
+
+
+def test_mistakes_are_named(fabric):
+    with pytest.raises(ValueError, match="the model has no part 'wings'; it has body, head"):
+        train_stages(Toy(), ToyTask(), [Stage("s", (Part("wings", 0.1),), epochs=1)], fabric)
+    with pytest.raises(ValueError, match="weighs loudness, which the task does not sum"):
+        train_stages(Toy(), ToyTask(), [Stage("s", (Part("head", 0.1),), epochs=1,
+                                              weights={"loudness": 1.0})], fabric)
