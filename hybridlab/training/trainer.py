@@ -1,8 +1,8 @@
 """The trainer: stages one after another, on whatever devices `fabric` has, resumed at any step.
 
-The loop is `_Run.stage`; everything it calls is in a file of its own. One step of it:
-
-    rows of the batch -> own share -> forward, backward (in parts) -> clip -> step -> average
+One step: rows of the batch -> own share -> forward and backward -> clip -> step -> average. The
+loop is `_Run`; what it calls has files of its own: `sampling`, `gradients`, `schedules`,
+`averaging`, `processes`, `resuming`.
 """
 
 from __future__ import annotations
@@ -10,25 +10,30 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from hybridlab.training.averaging import MovingAverage
-from hybridlab.training.checkpoints import (
-    CheckpointStore,
-    Snapshot,
-    optimiser_tensors,
-    restore_optimiser,
-)
+from hybridlab.training.checkpoints import CheckpointStore, Snapshot
 from hybridlab.training.freezing import FrozenCheck, only_these_learn
-from hybridlab.training.guards import DivergedError, MemoryAdvice, culprit, out_of_memory
+from hybridlab.training.gradients import gradients, within_memory
+from hybridlab.training.guards import DivergedError, culprit
 from hybridlab.training.interrupts import Stop, stop_on_signals
 from hybridlab.training.parameter_groups import parameter_groups
-from hybridlab.training.processes import each_ones, held_predictions, summed
-from hybridlab.training.randomness import random_states, restore_random_states, seeded_everywhere
+from hybridlab.training.processes import held_predictions, summed
+from hybridlab.training.randomness import seeded_everywhere
+from hybridlab.training.resuming import (
+    Learner,
+    Progress,
+    restore_learner,
+    restore_noise,
+    save_training,
+    saved_training,
+    settings_of,
+)
 from hybridlab.training.sampling import Curriculum, batches, epoch_rows, own_share
 from hybridlab.training.schedules import share_at
 from hybridlab.training.stage import Stage
@@ -36,9 +41,6 @@ from hybridlab.training.task import Step, Task
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-Tensors = dict[str, Tensor]
-Names = Mapping[Tensor, str]
 
 
 @dataclass(frozen=True)
@@ -81,20 +83,6 @@ Report = Callable[[StepReport | EpochReport], None]
 
 class StoppedError(Exception):
     """Somebody asked the run to stop; it was saved at the end of a step."""
-
-
-class ResumeError(ValueError):
-    """A checkpoint that does not belong to this run; the differences are listed."""
-
-
-@dataclass
-class Position:
-    """The next batch to be computed."""
-
-    stage: int = 0
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
 
 
 def train_stages(
@@ -140,195 +128,157 @@ def train_stages(
         StoppedError: after a signal.
         FrozenChangedError: something that should rest was changed.
     """
-    run = _Run(model, task, list(stages), fabric, seed, store, save_every, report, say,
-               stop or Stop())
+    first = fabric.is_global_zero
+    run = _Run(
+        model, task, list(stages), fabric, seed, store, save_every,
+        report if first else _nobody, say if first else _nobody, stop or Stop(),
+    )
     own_seed = seed * 1009 + fabric.global_rank
     with seeded_everywhere(own_seed), torch.enable_grad(), stop_on_signals(run.stop):
-        saved = run.saved() if resume and store is not None else None
-        for index in range(run.at.stage, len(run.stages)):
-            run.stage(index, saved)
-            saved = None
+        run.all_stages(resume)
     return model
 
 
+def _nobody(_: object) -> None:
+    """Reports of all processes but the first go here."""
+
+
+@dataclass
 class _Run:
     """A training as it stands."""
 
-    def __init__(
-        self, model: nn.Module, task: Task, stages: list[Stage], fabric: Fabric, seed: int,
-        store: CheckpointStore | None, save_every: int, report: Report,
-        say: Callable[[str], None], stop: Stop,
-    ):
-        self.model, self.task, self.stages, self.fabric = model, task, stages, fabric
-        self.seed, self.store, self.save_every = seed, store, save_every
-        self.report = report if fabric.is_global_zero else lambda _: None
-        self.say = say if fabric.is_global_zero else lambda _: None
-        self.stop = stop
-        self.at = Position()
-        self.steps = sum(each.epochs * self._per_epoch(each) for each in stages)
-        self.best: Tensors = {}
-        self.best_score, self.worse = math.nan, 0
-        self.doubled: dict[int, int] = {}  # stage -> parts of a batch, where memory asked for more
+    model: nn.Module
+    task: Task
+    stages: list[Stage]
+    fabric: Fabric
+    seed: int
+    store: CheckpointStore | None
+    save_every: int
+    report: Report
+    say: Callable[[str], None]
+    stop: Stop
 
-    def _per_epoch(self, stage: Stage) -> int:
-        return math.ceil(self.task.n_samples / stage.batch_size)
+    def __post_init__(self) -> None:
+        self.at = Progress()
+        self.saved: Snapshot | None = None  # until it is taken up
+        self.settings = settings_of(self.model, self.task, self.stages, self.seed)
+        self.steps = sum(
+            each.epochs * math.ceil(self.task.n_samples / each.batch_size) for each in self.stages
+        )
 
-    # one stage
+    def all_stages(self, resume: bool) -> None:
+        """From the beginning, or from the newest checkpoint."""
+        found = None
+        if resume and self.store is not None:
+            found = saved_training(self.store, self.settings, self.fabric, self.say)
+        if found is not None:
+            self.saved, self.at = found
+            self.model.load_state_dict(dict(self.saved.weights))
+        while self.at.stage < len(self.stages):
+            stage = self.stages[self.at.stage]
+            if stage.epochs:
+                self.one_stage(stage)
+            self.at.next_stage()
 
-    def stage(self, index: int, saved: Snapshot | None) -> None:
-        """Train one stage, from `self.at` on."""
-        stage = self.stages[index]
-        if stage.epochs == 0:
-            self.at = Position(index + 1, 0, 0, self.at.step)
-            return
-        with only_these_learn(self.model, stage.parts) as learning:
-            optimiser = torch.optim.AdamW(self._groups(stage, learning))
-            wrapped, stepper = self.fabric.setup(Step(self.model, self.task, stage), optimiser)
-            check = FrozenCheck(self.model, learning, optimiser)
-            average = MovingAverage(learning, stage.ema) if stage.ema else None
-            names: Names = {value: name for name, value in self.model.named_parameters()}
-            if saved is not None:
-                self._restore(saved, optimiser, average, names)
-            kept = (optimiser, average, names)
-            while self.at.epoch < stage.epochs and not self._patience_is_over(stage):
-                self._epoch(stage, wrapped, stepper, learning, kept, saved)
-                saved = None
-                check()
-                self._end_of_epoch(stage, learning, kept)
-            if self.best:
-                learning.load_state_dict(self.best)
-            elif average is not None:
-                learning.load_state_dict(average.weights)
-        self.best, self.best_score, self.worse = {}, math.nan, 0
-        self.at = Position(index + 1, 0, 0, self.at.step)
+    def one_stage(self, stage: Stage) -> None:
+        """Its epochs; then what learnt takes the weights of the best one."""
+        with only_these_learn(self.model, stage.parts) as modules:
+            learner = self.learner(stage, modules)
+            rests = FrozenCheck(self.model, modules, learner.optimiser)
+            if self.saved is not None:
+                restore_learner(self.saved, learner, self.fabric)
+            while self.at.epoch < stage.epochs and not 0 < stage.patience <= self.at.worse:
+                self.one_epoch(stage, learner)
+                rests()
+                self.validate(stage, learner)
+                self.at.next_epoch()
+                self.save(learner)
+            self.take_up_noise()  # of a checkpoint at the very end of the stage
+            modules.load_state_dict(self.at.best or learner.best_weights())
 
-    def _groups(self, stage: Stage, learning: nn.ModuleDict) -> list[dict[str, Any]]:
-        return parameter_groups(
+    def learner(self, stage: Stage, modules: nn.ModuleDict) -> Learner:
+        """An optimiser for what learns in a stage, both placed on the devices."""
+        optimiser = torch.optim.AdamW(parameter_groups(
             [(module, part.lr, part.layer_decay)
-             for part, module in zip(stage.parts, learning.values(), strict=True)],
+             for part, module in zip(stage.parts, modules.values(), strict=True)],
             stage.weight_decay,
+        ))
+        wrapped, stepper = self.fabric.setup(Step(self.model, self.task, stage), optimiser)
+        return Learner(
+            modules, optimiser, wrapped, stepper,
+            {value: name for name, value in self.model.named_parameters()},
+            MovingAverage(modules, stage.ema) if stage.ema else None,
         )
 
-    def _patience_is_over(self, stage: Stage) -> bool:
-        return bool(stage.patience) and self.worse >= stage.patience
-
-    def _epoch(
-        self, stage: Stage, wrapped: Any, stepper: Any, learning: nn.ModuleDict, kept: Any,
-        saved: Snapshot | None,
-    ) -> None:
-        curriculum = None
-        if stage.curriculum:
-            curriculum = Curriculum(
-                self.task.difficulty(stage.curriculum), stage.begin, stage.full, self.seed
-            )
-        rows = epoch_rows(
-            self.task.n_samples, self.seed, self.at.epoch, curriculum, self.at.epoch / stage.epochs
-        )
-        whole = batches(rows, stage.batch_size)
-        if saved is not None:  # only now: what was drawn up to here must not move them on
-            self._restore_randomness(saved)
-        per_epoch, total = len(whole), stage.epochs * len(whole)
+    def one_epoch(self, stage: Stage, learner: Learner) -> None:
+        """All batches from `at.batch` on."""
+        whole = batches(self.rows(stage), stage.batch_size)
+        self.take_up_noise()  # only now: what was drawn up to here must not move it on
         for batch in whole[self.at.batch:]:
             share = share_at(
-                stage.schedule, self.at.epoch * per_epoch + self.at.batch, total, stage.warmup
+                stage.schedule, self.at.epoch * len(whole) + self.at.batch,
+                stage.epochs * len(whole), stage.warmup,
             )
-            for group in kept[0].param_groups:
+            for group in learner.optimiser.param_groups:
                 group["lr"] = group["peak"] * share
-            told = self._step(stage, wrapped, stepper, batch, kept[0])
-            if kept[1] is not None:
-                kept[1].update(learning)
-            self.at.batch += 1
-            self.at.step += 1
+            told = self.one_step(stage, learner, batch)
+            if learner.average is not None:
+                learner.average.update(learner.modules)
+            self.at.batch, self.at.step = self.at.batch + 1, self.at.step + 1
             self.report(told)
-            leave = self._asked_to_leave()
-            if leave or (self.save_every and self.at.step % self.save_every == 0):
-                self.save(*kept)
-            if leave:
-                raise StoppedError(
-                    f"stopped by {leave} after step {self.at.step} of {self.steps}; "
-                    + ("resume to go on" if self.store else "nothing was saved: give a folder")
-                )
+            self.save_or_leave(learner)
 
-    # one step
+    def take_up_noise(self) -> None:
+        """Let the generators go on where the checkpoint has them; then it is used up."""
+        if self.saved is not None:
+            restore_noise(self.saved, self.fabric)
+            self.saved = None
 
-    def _step(
-        self, stage: Stage, wrapped: Any, stepper: Any, batch: Tensor,
-        optimiser: torch.optim.Optimizer,
-    ) -> StepReport:
-        rows = own_share(batch, self.fabric.global_rank, self.fabric.world_size)
-        counts = self.task.counts(batch, stage)
-        loss, terms = self._gradients(stage, wrapped, rows, counts)
-        norm = math.nan
-        if stage.clip:
-            found = self.fabric.clip_gradients(
-                wrapped, stepper, max_norm=stage.clip, error_if_nonfinite=False
-            )
-            norm = math.nan if found is None else float(found)
-        halved = self.fabric._precision.precision == "16-mixed"  # its scaler skips such a step
-        if not math.isfinite(loss) or (stage.clip and not halved and not math.isfinite(norm)):
-            self._diverged(stage, wrapped, batch, rows, counts, loss, norm)
-        stepper.step()
-        return StepReport(
-            stage.name, self.at.epoch, self.at.step + 1, self.steps, loss, terms,
-            optimiser.param_groups[0]["lr"], norm, len(batch),
+    def rows(self, stage: Stage) -> Tensor:
+        """The rows of this epoch, in their order."""
+        curriculum = None
+        if stage.curriculum:
+            hard = self.task.difficulty(stage.curriculum)
+            curriculum = Curriculum(hard, stage.begin, stage.full, self.seed)
+        return epoch_rows(
+            self.task.n_samples, self.seed, self.at.epoch, curriculum, self.at.epoch / stage.epochs
         )
 
-    def _gradients(
-        self, stage: Stage, wrapped: Any, rows: Tensor, counts: Mapping[str, float]
-    ) -> tuple[float, dict[str, float]]:
-        """Forward and backward of a process's share, in as many parts as memory asks for."""
-        before = random_states()
-        while True:
-            parts = self.doubled.get(self.at.stage, stage.accumulate)
-            try:
-                return self._in_parts(stage, wrapped, rows, counts, parts)
-            except RuntimeError as error:
-                if not out_of_memory(error):
-                    raise
-                if parts >= len(rows) or self.fabric.world_size > 1:
-                    raise MemoryAdvice(
-                        f"{stage.name}: memory does not suffice for {math.ceil(len(rows) / parts)} "
-                        f"images at a time; give a smaller batch_size than {stage.batch_size}, "
-                        f"accumulate above {parts}, smaller images, or precision bf16"
-                    ) from error
-                self.doubled[self.at.stage] = min(2 * parts, len(rows))
-                self.say(
-                    f"{stage.name}: memory does not suffice for {math.ceil(len(rows) / parts)} "
-                    f"images at a time; going on with {self.doubled[self.at.stage]} parts of each "
-                    "batch, one after another: the same batch, the same steps"
-                )
-                wrapped.zero_grad(set_to_none=True)
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
-                restore_random_states(before)
+    def one_step(self, stage: Stage, learner: Learner, batch: Tensor) -> StepReport:
+        """Learn from one batch."""
+        fabric, at = self.fabric, self.at
+        rows = own_share(batch, fabric.global_rank, fabric.world_size)
+        counts = self.task.counts(batch, stage)
+        at.parts[at.stage], (loss, terms) = within_memory(
+            lambda parts: gradients(
+                fabric, learner.wrapped, self.task, stage, at.epoch, rows, counts, parts
+            ),
+            at.parts.get(at.stage, stage.accumulate), len(rows), stage, fabric.world_size, self.say,
+        )
+        norm = math.nan
+        if stage.clip:
+            found = fabric.clip_gradients(
+                learner.wrapped, learner.stepper, max_norm=stage.clip, error_if_nonfinite=False
+            )
+            norm = math.nan if found is None else float(found)
+        # half precision's scaler passes over a step whose gradient is too large, and scales less
+        scaled = fabric._precision.precision == "16-mixed"
+        if not math.isfinite(loss) or (stage.clip and not scaled and not math.isfinite(norm)):
+            self.diverged(stage, learner, batch, loss, norm)
+        learner.stepper.step()
+        return StepReport(
+            stage.name, at.epoch, at.step + 1, self.steps, loss, terms,
+            learner.optimiser.param_groups[0]["lr"], norm, len(batch),
+        )
 
-    def _in_parts(
-        self, stage: Stage, wrapped: Any, rows: Tensor, counts: Mapping[str, float], parts: int
-    ) -> tuple[float, dict[str, float]]:
-        wrapped.zero_grad(set_to_none=True)
-        pieces = rows.tensor_split(min(parts, max(1, len(rows))))
-        loss, terms = 0.0, dict.fromkeys(counts, 0.0)
-        world = self.fabric.world_size
-        for number, piece in enumerate(pieces, start=1):
-            last = number == len(pieces)
-            data = self.fabric.to_device(self.task.batch(piece, stage, self.at.epoch))
-            quiet = nullcontext() if last else self.fabric.no_backward_sync(wrapped)
-            with quiet:
-                value, each = wrapped(data, counts)
-                # gradients are averaged over processes; sums / counts of all are to be added up
-                self.fabric.backward(world * value)
-            loss += float(value.detach())
-            for name, term in each.items():
-                terms[name] += float(term)
-        loss, *rest = summed(self.fabric, [loss, *terms.values()])
-        return loss, dict(zip(terms, rest, strict=True))
-
-    def _diverged(
-        self, stage: Stage, wrapped: Any, batch: Tensor, rows: Tensor,
-        counts: Mapping[str, float], loss: float, norm: float,
+    def diverged(
+        self, stage: Stage, learner: Learner, batch: Tensor, loss: float, norm: float
     ) -> None:
+        """Say where numbers cease to be finite."""
+        rows = own_share(batch, self.fabric.global_rank, self.fabric.world_size)
+        counts = self.task.counts(batch, stage)
         data = self.fabric.to_device(self.task.batch(rows, stage, self.at.epoch))
-        why = culprit(self.model, lambda: wrapped(data, counts))
+        why = culprit(self.model, lambda: learner.wrapped(data, counts))
         bad_loss = not math.isfinite(loss)
         what = f"the loss is {loss}" if bad_loss else f"the gradient's norm is {norm}"
         shown = ", ".join(map(str, batch[:8].tolist())) + (", ..." if len(batch) > 8 else "")
@@ -339,130 +289,35 @@ class _Run:
             + (f"; the checkpoint of step {last[0]} is untouched" if last else "")
         )
 
-    # the end of an epoch
-
-    def _end_of_epoch(self, stage: Stage, learning: nn.ModuleDict, kept: Any) -> None:
+    def validate(self, stage: Stage, learner: Learner) -> None:
+        """Score the epoch, and keep its weights if it is the best so far."""
         score, best = math.nan, False
-        average = kept[1]
         if self.task.n_held:
-            with average.swapped_in(learning) if average else nullcontext():
+            with learner.average.swapped_in(learner.modules) if learner.average else nullcontext():
                 score = self.task.score(held_predictions(self.model, self.task, self.fabric))
-            best = not self.best or score > self.best_score
+            best = not self.at.best or score > self.at.best_score
+            self.at.worse += 1
             if best:
-                self.best_score, self.worse = score, 0
-                source = average.weights if average else learning.state_dict()
-                self.best = {name: value.detach().clone() for name, value in source.items()}
-            else:
-                self.worse += 1
-        told = EpochReport(stage.name, self.at.epoch, self.at.step, score, best)
-        self.at.epoch, self.at.batch = self.at.epoch + 1, 0
-        self.report(told)
-        self.save(*kept)
+                self.at.best, self.at.best_score = learner.best_weights(), score
+                self.at.worse = 0
+        self.report(EpochReport(stage.name, self.at.epoch, self.at.step, score, best))
 
-    # leaving and coming back
-
-    def _asked_to_leave(self) -> str:
-        """Why to leave, if any process is asked to; all ask each other, or one would wait."""
-        some = summed(self.fabric, [float(bool(self.stop.asked))])[0] > 0
-        return (self.stop.asked or "another process") if some else ""
-
-    def _settings(self) -> dict[str, Any]:
-        return {"stages": [each.to_dict() for each in self.stages], "seed": self.seed,
-                "task": {"rows": self.task.n_samples, **self.task.describe()},
-                "parameters": {name: list(value.shape)
-                               for name, value in self.model.named_parameters()}}
-
-    def save(
-        self, optimiser: torch.optim.Optimizer, average: MovingAverage | None,
-        names: Names,
-    ) -> None:
-        """Write a checkpoint, by the first process; the others wait for it."""
-        if self.store is None:
-            return
-        states = random_states()
-        noise = each_ones(self.fabric, states["torch"])
-        if self.fabric.is_global_zero:
-            training = {f"optimiser.{key}": value
-                        for key, value in optimiser_tensors(optimiser, names).items()}
-            training |= {f"best.{key}": value for key, value in self.best.items()}
-            training |= {f"random.{key}": value for key, value in states.items()}
-            training |= {f"rank{rank}.torch": value for rank, value in enumerate(noise)}
-            if average is not None:
-                training |= {f"average.{key}": value
-                             for key, value in average.state_dict().items()}
-            facts = {
-                "at": asdict(self.at), "world": len(noise), "settings": self._settings(),
-                "best_score": self.best_score, "worse": self.worse,
-                "doubled": {str(key): value for key, value in self.doubled.items()},
-                "scaler": self.fabric._precision.state_dict(),
-            }
-            self.store.save(self.at.step, Snapshot(self.model.state_dict(), training, facts))
-        self.fabric.barrier()
-
-    def saved(self) -> Snapshot | None:
-        """The checkpoint to go on from; brings position and model to it.
-
-        Raises:
-            ResumeError: it is of another run.
-        """
-        assert self.store is not None
-        found = self.store.latest()
-        if found is None:
-            return None
-        for line in found.passed_over:
-            self.say(f"passed over: {line}; going on from step {found.step}")
-        facts = found.snapshot.facts
-        if changed := _differences(facts["settings"], self._settings()):
-            raise ResumeError(
-                f"the checkpoint in {self.store.folder} is of another run: {'; '.join(changed)}. "
-                "Resume with the same settings, or begin in another folder"
+    def save_or_leave(self, learner: Learner) -> None:
+        """Save when it is time to; leave if any process is asked to. All ask each other at every
+        step, or one would wait for the others."""
+        leave = summed(self.fabric, [float(bool(self.stop.asked))])[0] > 0
+        if leave or (self.save_every and self.at.step % self.save_every == 0):
+            self.save(learner)
+        if leave:
+            raise StoppedError(
+                f"stopped by {self.stop.asked or 'another process'} after step {self.at.step} of "
+                f"{self.steps}; "
+                + ("resume to go on" if self.store else "nothing was saved: give a folder")
             )
-        if facts["world"] != self.fabric.world_size:
-            self.say(
-                f"the checkpoint is of {facts['world']} processes and this run has "
-                f"{self.fabric.world_size}: batches and steps stay the same, dropout draws anew"
+
+    def save(self, learner: Learner) -> None:
+        """Write a checkpoint, where there is a place for it."""
+        if self.store is not None:
+            save_training(
+                self.store, self.model, learner, self.at, self.settings, self.fabric
             )
-        self.at = Position(**facts["at"])
-        self.best_score = math.nan if facts["best_score"] is None else facts["best_score"]
-        self.worse = facts["worse"]
-        self.doubled = {int(key): value for key, value in facts["doubled"].items()}
-        self.model.load_state_dict(dict(found.snapshot.weights))
-        return found.snapshot
-
-    def _restore(
-        self, saved: Snapshot, optimiser: torch.optim.Optimizer, average: MovingAverage | None,
-        names: Names,
-    ) -> None:
-        restore_optimiser(optimiser, names, _under("optimiser.", saved.training))
-        if average is not None:
-            average.load_state_dict(_under("average.", saved.training))
-        self.best = _under("best.", saved.training)
-        self.fabric._precision.load_state_dict(saved.facts["scaler"] or {})
-
-    def _restore_randomness(self, saved: Snapshot) -> None:
-        states = _under("random.", saved.training)
-        if saved.facts["world"] == self.fabric.world_size:
-            own = saved.training[f"rank{self.fabric.global_rank}.torch"]
-            restore_random_states({**states, "torch": own})
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
-    return {key.removeprefix(prefix): value for key, value in tensors.items()
-            if key.startswith(prefix)}
-
-
-def _differences(saved: Any, wanted: Any, where: str = "") -> list[str]:
-    """What differs between two pieces of plain data, line by line."""
-    if isinstance(saved, Mapping) and isinstance(wanted, Mapping):
-        return [
-            line for key in {**saved, **wanted}
-            for line in _differences(saved.get(key), wanted.get(key), f"{where}.{key}".lstrip("."))
-        ]
-    if isinstance(saved, list | tuple) and isinstance(wanted, list | tuple) and (
-        len(saved) == len(wanted)
-    ):
-        return [
-            line for at, (one, two) in enumerate(zip(saved, wanted, strict=True))
-            for line in _differences(one, two, f"{where}[{at}]")
-        ]
-    return [] if saved == wanted else [f"{where} was {saved} and is {wanted}"]
