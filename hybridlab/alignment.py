@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hybridlab.losses import multi_positive_contrastive
+from hybridlab.losses import check_positives, multi_positive_contrastive
 
 
 def supcon(logits: Tensor, positives: Tensor, known: Tensor | None = None) -> Tensor:
@@ -30,7 +30,7 @@ def supcon(logits: Tensor, positives: Tensor, known: Tensor | None = None) -> Te
     Args, shape, errors and what an image without positives gives: as in
     `losses.multi_positive_contrastive`.
     """
-    _check(logits, positives)
+    positives = check_positives(logits, positives, known)
     share = _masked(logits, known).log_softmax(dim=1)
     each = -share.masked_fill(~positives, 0.0)
     return _mean(each.sum(dim=1) / positives.sum(dim=1).clamp(min=1), positives)
@@ -44,7 +44,7 @@ def softmax_over_texts(logits: Tensor, positives: Tensor, known: Tensor | None =
 
     Args, shape, errors: as in `losses.multi_positive_contrastive`.
     """
-    _check(logits, positives)
+    positives = check_positives(logits, positives, known)
     whole = torch.logsumexp(_masked(logits, known), dim=1)
     found = torch.logsumexp(_masked(logits, positives), dim=1)
     return _mean((whole - found).masked_fill(~positives.any(dim=1), 0.0), positives)
@@ -58,7 +58,7 @@ def sigmoid_over_texts(logits: Tensor, positives: Tensor, known: Tensor | None =
 
     Args, shape, errors: as in `losses.multi_positive_contrastive`.
     """
-    _check(logits, positives)
+    positives = check_positives(logits, positives, known)
     signed = torch.where(positives, logits, -logits)
     each = -F.logsigmoid(signed)
     if known is not None:
@@ -72,16 +72,6 @@ ALIGNMENTS = {
     "softmax": softmax_over_texts,
     "sigmoid": sigmoid_over_texts,
 }
-
-
-def _check(logits: Tensor, positives: Tensor) -> None:
-    if logits.shape != positives.shape or logits.dim() != 2:
-        raise ValueError(
-            f"logits {tuple(logits.shape)} and positives {tuple(positives.shape)} must both be "
-            "(B, U); build positives from the same rows and columns"
-        )
-    if positives.dtype != torch.bool:
-        raise ValueError(f"positives has dtype {positives.dtype}; compare first: targets > 0")
 
 
 def _masked(logits: Tensor, among: Tensor | None) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hybridlab.fusion import DECIDING
+from hybridlab.fusion import DECIDING, FUSIONS
 from hybridlab.fusion.view import RARE
 
 
@@ -41,6 +41,11 @@ class PerLabelHead(nn.Module):
         self.bias = nn.Parameter(torch.full((n_labels,), RARE))
 
     def forward(self, per_label: Tensor) -> Tensor:
+        if per_label.shape[-2:] != self.weight.shape:
+            raise ValueError(
+                f"per_label has shape {tuple(per_label.shape)}, expected (B, "
+                f"{', '.join(map(str, self.weight.shape))}): the labels that it was trained with"
+            )
         return (per_label * self.weight).sum(dim=-1) + self.bias
 
 
@@ -61,12 +66,23 @@ class OwnOpinion(nn.Module):
         self.bias = nn.Parameter(torch.full((n_labels,), -RARE))
 
     def forward(self, odds: Tensor) -> Tensor:
+        if odds.shape[-1] != len(self.scale):
+            raise ValueError(
+                f"odds has shape {tuple(odds.shape)}, expected (B, {len(self.scale)}): one opinion "
+                "for each label"
+            )
         return self.scale * odds + self.bias
 
 
 def label_head(fusion: str, dim: int, n_labels: int) -> nn.Module:
     """The head that goes with a fusion: on one vector, on one for each label, or none at all where
-    the fusion joins decisions."""
+    the fusion joins decisions.
+
+    Raises:
+        ValueError: an unknown fusion; the message lists the known ones.
+    """
+    if fusion not in FUSIONS:
+        raise ValueError(f"unknown fusion {fusion!r}; known ones: {', '.join(FUSIONS)}")
     if fusion in DECIDING:
         return nn.Identity()
     return (PerLabelHead if fusion == "label_query" else LabelHead)(dim, n_labels)
@@ -85,6 +101,9 @@ class ContrastiveHead(nn.Module):
     Shape:
         fused (B, D), or a vector for each label (B, L, D); text_emb (L, text_dim) unit length
         -> logits (B, L)
+
+    Raises:
+        ValueError: texts of another width or shape, or of another number than there are vectors.
     """
 
     def __init__(self, dim: int, text_dim: int, bias: bool = False):
@@ -94,8 +113,24 @@ class ContrastiveHead(nn.Module):
         self.bias = nn.Parameter(torch.tensor(RARE)) if bias else None
 
     def forward(self, fused: Tensor, text_emb: Tensor) -> Tensor:
+        each = fused.dim() == 3  # each label's vector against its own text
+        self._check(fused, text_emb, each)
         aligned = F.normalize(self.project(fused), dim=-1)
-        each = aligned.dim() == 3  # each label's vector against its own text
         cosines = (aligned * text_emb).sum(dim=-1) if each else aligned @ text_emb.T
         logits = self.log_scale.exp().clamp(max=100.0) * cosines
         return logits if self.bias is None else logits + self.bias
+
+    def _check(self, fused: Tensor, text_emb: Tensor, each: bool) -> None:
+        width = self.project.out_features
+        if not isinstance(text_emb, Tensor) or text_emb.dim() != 2 or text_emb.shape[1] != width:
+            given = tuple(text_emb.shape) if isinstance(text_emb, Tensor) else text_emb
+            raise ValueError(
+                f"text_emb is {given}, expected (L, {width}): the texts of the labels to be scored,"
+                " by the text tower that the head was built for"
+            )
+        if each and fused.shape[1] != len(text_emb):
+            raise ValueError(
+                f"there are {fused.shape[1]} vectors, one for each label, and {len(text_emb)} "
+                "texts; a fusion that makes a vector for each label has to be asked for those of "
+                "other texts (`HybridClassifier.text_logits`)"
+            )

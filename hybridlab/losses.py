@@ -28,15 +28,9 @@ def multi_positive_contrastive(
         -log(e^s_pos / (e^s_pos + sum_neg e^s_neg)). 0 (with a gradient of 0) if no row has one.
 
     Raises:
-        ValueError: the two shapes differ, or positives is not bool.
+        ValueError: shapes differ, or positives or known is not bool.
     """
-    if logits.shape != positives.shape or logits.dim() != 2:
-        raise ValueError(
-            f"logits {tuple(logits.shape)} and positives {tuple(positives.shape)} must both be "
-            "(B, U); build positives from the same rows and columns"
-        )
-    if positives.dtype != torch.bool:
-        raise ValueError(f"positives has dtype {positives.dtype}; compare first: targets > 0")
+    positives = check_positives(logits, positives, known)
     # a row may have no negative; the lowest finite value keeps its loss at 0 without special cases
     lowest = torch.finfo(logits.dtype).min
     left_out = positives if known is None else positives | ~known
@@ -45,6 +39,29 @@ def multi_positive_contrastive(
     count = positives.sum(dim=1)
     per_row = each.sum(dim=1) / count.clamp(min=1)
     return per_row.sum() / (count > 0).sum().clamp(min=1)
+
+
+def check_positives(logits: Tensor, positives: Tensor, known: Tensor | None) -> Tensor:
+    """The positives among the texts that are known.
+
+    Raises:
+        ValueError: shapes that differ, or what is not bool.
+    """
+    if logits.shape != positives.shape or logits.dim() != 2:
+        raise ValueError(
+            f"logits {tuple(logits.shape)} and positives {tuple(positives.shape)} must both be "
+            "(B, U); build positives from the same rows and columns"
+        )
+    if positives.dtype != torch.bool:
+        raise ValueError(f"positives has dtype {positives.dtype}; compare first: targets > 0")
+    if known is None:
+        return positives
+    if known.shape != positives.shape or known.dtype != torch.bool:
+        raise ValueError(
+            f"known is {known.dtype} {tuple(known.shape)}; give bool {tuple(positives.shape)}: "
+            "targets >= 0"
+        )
+    return positives & known
 
 
 def symmetric_contrastive(logits: Tensor, positives: Tensor) -> Tensor:

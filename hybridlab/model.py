@@ -74,8 +74,9 @@ class HybridClassifier(nn.Module):
             fusion; see `heads.OwnOpinion`. For the view "evidence".
 
     Raises:
-        ValueError: decoder and texts disagree about the number of labels, an unknown name, steps of
-            the view "map", which has none, or own opinions of a view that has none.
+        ValueError: decoder and texts disagree about the number of labels, texts that are not of
+            unit length, an unknown name, steps of the view "map", which has none, or own opinions
+            of a view that has none.
     """
 
     text_emb: Tensor
@@ -97,7 +98,7 @@ class HybridClassifier(nn.Module):
         own_opinion: bool = False,
     ):
         super().__init__()
-        n_labels, text_dim = text_emb.shape
+        n_labels, text_dim = _checked_texts(text_emb).shape
         if n_labels != decoder.n_labels:
             raise ValueError(
                 f"text_emb has {n_labels} rows but the decoder knows {decoder.n_labels} labels; "
@@ -139,15 +140,33 @@ class HybridClassifier(nn.Module):
         self.contrastive_head = ContrastiveHead(dim, text_dim, text_bias)
         self.register_buffer("text_emb", text_emb)
 
-    def forward(self, cnn_pixels: Tensor, clip_pixels: Tensor) -> HybridOutput:
+    def forward(self, cnn_pixels: Tensor | None, clip_pixels: Tensor | None) -> HybridOutput:
         """Both views of the same images, each preprocessed its encoder's way.
 
-        The decoder runs free: no true label is ever seen here, in training either (trap 6).
+        The decoder runs free: no true label is ever seen here, in training either (trap 6). The
+        encoder of a view that the model does without is not run, and its pixels may be None.
+
+        Raises:
+            ValueError: pixels of a view that is needed are None.
         """
+        for name, pixels in (("cnn_rnn", cnn_pixels), ("clip", clip_pixels)):
+            if pixels is None and self.without != name:
+                raise ValueError(
+                    f"the pixels of view {name!r} are None; give them, or build the model with "
+                    f"without={name!r}"
+                )
+        if self.without == "cnn_rnn":
+            assert clip_pixels is not None
+            clip = self.clip_view(self.clip.encode_image(clip_pixels))
+            return self.fuse(_missing(self.view_rnn, clip), clip)
+        assert cnn_pixels is not None
         tokens = self.cnn(cnn_pixels).tokens
         decoded = self.decoder.decode(tokens)
-        features = self.clip.encode_image(clip_pixels)
-        return self.fuse(self.decoder_view(decoded, tokens), self.clip_view(features), decoded)
+        rnn = self.decoder_view(decoded, tokens)
+        if self.without == "clip":
+            return self.fuse(rnn, _missing(self.view_clip, rnn), decoded)
+        assert clip_pixels is not None
+        return self.fuse(rnn, self.clip_view(self.clip.encode_image(clip_pixels)), decoded)
 
     def decoder_view(self, decoded: Decoded, cnn_tokens: Tensor) -> View:
         """What of a free-running decoding, and of the map that it read, enters the fusion."""
@@ -190,6 +209,25 @@ class HybridClassifier(nn.Module):
             decoded=decoded,
         )
 
+    def text_logits(self, rnn: View, clip: View, texts: Tensor) -> Tensor:
+        """Scaled similarities of images with any texts, such as those of labels that were never
+        trained.
+
+        Args:
+            texts: (U, D_text) unit length, by the tower that made `text_emb`.
+
+        Returns:
+            (B, U)
+
+        Raises:
+            ValueError: texts of another width, or a fusion whose queries were learnt label by
+                label, which cannot ask for others.
+        """
+        views = self.scaled(rnn, clip)
+        if self.fusion_name != "label_query":
+            return self.contrastive_head(self.fusion(*views).vector, texts)
+        return self.contrastive_head(self.fusion(*views, texts=texts).per_label, texts)
+
     def scaled(self, rnn: View, clip: View) -> tuple[View, View]:
         """What the fusion reads: both views in units of the training split, without the one that
         is left out."""
@@ -212,3 +250,26 @@ class HybridClassifier(nn.Module):
                  "contrastive_head", "own")
         found = {name: getattr(self, name, None) for name in names}
         return nn.ModuleDict({name: part for name, part in found.items() if part is not None})
+
+
+def _missing(scale: Standardise, beside: View) -> View:
+    """A view that is not there, of the images of another."""
+    return View(beside.pooled.new_zeros(len(beside), len(scale.mean))).absent()
+
+
+def _checked_texts(text_emb: object) -> Tensor:
+    if not isinstance(text_emb, Tensor) or text_emb.dim() != 2:
+        given = tuple(text_emb.shape) if isinstance(text_emb, Tensor) else text_emb
+        raise ValueError(
+            f"text_emb is {given}, expected (L, D_text): the labels' texts, such as "
+            "`zeroshot.text_bank.label_embeddings` gives"
+        )
+    if text_emb.is_meta:  # a place for texts that come with the weights
+        return text_emb
+    lengths = text_emb.norm(dim=1)
+    if not ((lengths - 1).abs() < 0.01).all():  # NaN is no length either
+        raise ValueError(
+            f"text_emb has rows of length {float(lengths.min()):.3g} to {float(lengths.max()):.3g},"
+            " expected 1: divide each by its length"
+        )
+    return text_emb

@@ -1,7 +1,7 @@
 """The loss of the whole hybrid: its terms, each with a fixed reduction, and their weights.
 
-Seed 000 section 4: alpha * BCE + beta * contrastive. The weights mean nothing until the reductions
-are written down (trap 14):
+Seed 000 section 4: alpha * BCE + beta * contrastive; gamma is the weight of a third one here. The
+weights mean nothing until the reductions are written down (trap 14):
 
 | term | reduction |
 |---|---|
@@ -48,16 +48,20 @@ def loss_terms(
     Raises:
         ValueError: an unknown name (the message lists the known ones), or shapes that differ.
     """
-    for what, name, known in (("classification", classification, CLASSIFICATION),
-                              ("alignment", alignment, ALIGNMENTS)):
-        if name not in known:
-            raise ValueError(f"unknown {what} {name!r}; known ones: {', '.join(known)}")
+    _check_names(classification, alignment)
     terms = {"classification": CLASSIFICATION[classification](logits, targets)}
     if contrastive_logits is not None:
         terms["contrastive"] = ALIGNMENTS[alignment](contrastive_logits, targets > 0, targets >= 0)
     if decoder_loss is not None:
         terms["decoder"] = decoder_loss
     return terms
+
+
+def _check_names(classification: str, alignment: str) -> None:
+    for what, name, known in (("classification", classification, CLASSIFICATION),
+                              ("alignment", alignment, ALIGNMENTS)):
+        if name not in known:
+            raise ValueError(f"unknown {what} {name!r}; known ones: {', '.join(known)}")
 
 
 def total_loss(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
@@ -84,37 +88,64 @@ def total_loss(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Ten
 
 def hybrid_loss(
     logits: Tensor,
-    contrastive_logits: Tensor,
+    contrastive_logits: Tensor | None,
     targets: Tensor,
     alpha: float = 1.0,
     beta: float = 0.1,
+    gamma: float = 0.0,
+    decoder_loss: Tensor | None = None,
     *,
     classification: str = "bce",
     alignment: str = "infonce",
 ) -> Tensor:
-    """alpha * classification + beta * contrastive (seed 000, section 4), as `total_loss`.
+    """alpha * classification + beta * contrastive + gamma * decoder (seed 000, section 4), as
+    `total_loss`.
 
     Args:
-        alpha, beta: weights, 0 or more.
+        alpha, beta, gamma: weights, 0 or more. The third is of an auxiliary loss, by which a
+            decoder that is trained along keeps writing labels.
+        contrastive_logits, decoder_loss: needed where beta, or gamma, is more than 0.
         others: as in `loss_terms`.
 
     Raises:
-        ValueError: alpha or beta is negative, a name is unknown, or shapes differ.
+        ValueError: a weight is negative or not finite, its term was not given, a name is unknown,
+            or shapes differ.
     """
-    _check_weights(alpha, beta)
-    terms = loss_terms(
-        logits, targets, contrastive_logits if beta > 0 else None,
-        classification=classification, alignment=alignment,
+    weights = _checked_weights(alpha, beta, gamma)
+    terms = _given_terms(
+        weights, logits, targets, contrastive_logits, decoder_loss, classification, alignment
     )
-    weights = {"classification": alpha, "contrastive": beta}
     return total_loss(terms, {name: weights[name] for name in terms})
 
 
-def _check_weights(alpha: float, beta: float) -> None:
-    if not (alpha >= 0 and beta >= 0) or alpha == beta == 0:
+def _checked_weights(alpha: float, beta: float, gamma: float) -> dict[str, float]:
+    weights = dict(zip(TERMS, (alpha, beta, gamma), strict=True))
+    if not all(0 <= each < float("inf") for each in weights.values()) or not any(weights.values()):
         raise ValueError(
-            f"alpha is {alpha} and beta {beta}; weights of a loss are 0 or more, and one is more"
+            f"alpha is {alpha}, beta {beta} and gamma {gamma}; weights of a loss are finite and 0 "
+            "or more, and one is more"
         )
+    return weights
+
+
+def _given_terms(
+    weights: Mapping[str, float], logits: Tensor, targets: Tensor,
+    contrastive_logits: Tensor | None, decoder_loss: Tensor | None, classification: str,
+    alignment: str,
+) -> dict[str, Tensor]:
+    """The terms that are weighed, and classification."""
+    for name, what, value in (("contrastive", "contrastive_logits", contrastive_logits),
+                              ("decoder", "decoder_loss", decoder_loss)):
+        if weights[name] > 0 and value is None:
+            raise ValueError(
+                f"the weight of the {name} term is {weights[name]}, but {what} is None; give it, "
+                "or a weight of 0"
+            )
+    return loss_terms(
+        logits, targets, contrastive_logits if weights["contrastive"] > 0 else None,
+        decoder_loss if weights["decoder"] > 0 else None,
+        classification=classification, alignment=alignment,
+    )
 
 
 class HybridLoss(nn.Module):
@@ -122,36 +153,36 @@ class HybridLoss(nn.Module):
     which are then trained along with the model.
 
     Args:
-        alpha, beta: as in `hybrid_loss`; with learnt weights 0 leaves a term out, and any other
-            number only says that there is one.
+        alpha, beta, gamma: as in `hybrid_loss`; with learnt weights 0 leaves a term out, and any
+            other number only says that there is one.
         learnt: learn the weights.
         classification, alignment: as in `loss_terms`.
 
     Raises:
-        ValueError: alpha or beta is negative, or both are 0.
+        ValueError: a weight is negative or not finite, all are 0, or a name is unknown.
     """
 
     def __init__(
         self, alpha: float = 1.0, beta: float = 0.1, *, learnt: bool = False,
-        classification: str = "bce", alignment: str = "infonce",
+        classification: str = "bce", alignment: str = "infonce", gamma: float = 0.0,
     ):
         super().__init__()
-        _check_weights(alpha, beta)
-        self.alpha, self.beta = alpha, beta
+        self.weights = _checked_weights(alpha, beta, gamma)
+        _check_names(classification, alignment)
         self.classification, self.alignment = classification, alignment
-        kept = tuple(n for n, w in zip(TERMS[:2], (alpha, beta), strict=True) if w > 0)
+        kept = tuple(name for name, weight in self.weights.items() if weight > 0)
         self.learnt = UncertaintyWeights(kept) if learnt else None
 
-    def forward(self, logits: Tensor, contrastive_logits: Tensor, targets: Tensor) -> Tensor:
-        names = {"classification": self.classification, "alignment": self.alignment}
-        if self.learnt is None:
-            return hybrid_loss(
-                logits, contrastive_logits, targets, self.alpha, self.beta, **names
-            )
-        terms = loss_terms(
-            logits, targets, contrastive_logits if self.beta > 0 else None,
-            classification=self.classification, alignment=self.alignment,
+    def forward(
+        self, logits: Tensor, contrastive_logits: Tensor | None, targets: Tensor,
+        decoder_loss: Tensor | None = None,
+    ) -> Tensor:
+        terms = _given_terms(
+            self.weights, logits, targets, contrastive_logits, decoder_loss, self.classification,
+            self.alignment,
         )
+        if self.learnt is None:
+            return total_loss(terms, {name: self.weights[name] for name in terms})
         return self.learnt({name: terms[name] for name in self.learnt.log_variance})
 
 

@@ -152,5 +152,5 @@ def test_the_loss_of_a_stage_has_fixed_weights_or_learnt_ones():
     supcon = HybridLoss(0.0, 1.0, learnt=True, alignment="supcon")
     assert torch.equal(supcon(logits, similar, targets),
                        ALIGNMENTS["supcon"](similar, targets > 0, targets >= 0))
-    with pytest.raises(ValueError, match="alpha is 0 and beta 0"):
+    with pytest.raises(ValueError, match="alpha is 0, beta 0 and gamma 0"):
         HybridLoss(0, 0)

@@ -57,9 +57,12 @@ def build_fusion(
     """
     if name not in _KNOWN:
         raise ValueError(f"unknown fusion {name!r}; known ones: {', '.join(_KNOWN)}")
-    for what, size in (("a_dim", a_dim), ("b_dim", b_dim), ("dim", dim)):
-        if size < 1:
+    for what, size in (("a_dim", a_dim), ("b_dim", b_dim), ("dim", dim), ("a_tokens", a_tokens),
+                       ("b_tokens", b_tokens), ("n_labels", n_labels)):
+        if size is not None and size < 1:
             raise ValueError(f"{what} is {size}; give 1 or more")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout}; give a probability from 0 to below 1")
     module, _, kind = _KNOWN[name].partition(":")
     build = getattr(import_module(f"hybridlab.fusion.{module}"), kind)
     takes = dict(inspect.signature(build).parameters)

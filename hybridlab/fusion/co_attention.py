@@ -38,6 +38,8 @@ class CoAttentionFusion(nn.Module):
         self.a_dim, self.b_dim = a_dim, b_dim
         self.a_tokens, self.b_tokens = a_tokens or a_dim, b_tokens or b_dim
         hidden = dim if hidden is None else hidden
+        if hidden < 1:
+            raise ValueError(f"hidden is {hidden}; give 1 or more, or None for that of the output")
         self.affinity = nn.Linear(self.b_tokens, self.a_tokens, bias=False)
         self.hidden_a = nn.Linear(self.a_tokens, hidden, bias=False)
         self.hidden_b = nn.Linear(self.b_tokens, hidden, bias=False)

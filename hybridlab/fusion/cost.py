@@ -27,8 +27,9 @@ class Cost:
 def cost_of(fusion: nn.Module, a: View, b: View) -> Cost:
     """Count a fusion's parameters, and the operations that it does on these views.
 
-    Measured on the module itself as it runs, so it holds for any fusion, and depends on how many
-    tokens the views have.
+    Measured on the module itself as it runs on the first image, so it holds for any fusion, and
+    depends on how many tokens the views have. What is done once for a whole batch (queries of
+    texts) counts in full.
 
     Raises:
         ValueError: the views hold no image.
@@ -45,11 +46,11 @@ def cost_of(fusion: nn.Module, a: View, b: View) -> Cost:
             aten._fft_r2c: _real_fft, aten._fft_c2r: _inverse_fft,
         })
         with counter, torch.enable_grad():  # without it the counter trips over views of weights
-            fusion(a, b)
+            fusion(*(view.rows(torch.arange(1)) for view in (a, b)))
     finally:
         fusion.train(was_training)
     learnt = sum(each.numel() for each in fusion.parameters() if each.requires_grad)
-    return Cost(learnt, counter.get_total_flops() // len(a))
+    return Cost(learnt, counter.get_total_flops())
 
 
 def _real_fft(shape: Any, *_: Any, **__: Any) -> int:

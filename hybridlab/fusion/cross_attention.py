@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from hybridlab.fusion.view import Fused, View, check_pair, check_tokens, masked_mean
 
+WITHIN = 0.1  # the most dropout within a block; on the fused vector there is more
+
 
 class MultiHeadAttention(nn.Module):
     """Attention of queries to keys with several heads; equal to `torch.nn.MultiheadAttention`.
@@ -19,7 +21,6 @@ class MultiHeadAttention(nn.Module):
     Args:
         dim: D, a multiple of heads.
         heads: H.
-        dropout: on the attention weights, in [0, 1).
 
     Shape:
         queries (B, N, D), memory (B, M, D), mask (B, M) bool, True where a token counts
@@ -31,14 +32,13 @@ class MultiHeadAttention(nn.Module):
         ValueError: dim is no multiple of heads.
     """
 
-    def __init__(self, dim: int, heads: int = 4, dropout: float = 0.0):
+    def __init__(self, dim: int, heads: int = 4):
         super().__init__()
         if heads < 1 or dim % heads:
             raise ValueError(f"dim {dim} is no multiple of heads {heads}; give one that is")
         self.heads = heads
         self.query, self.key = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.value, self.out = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(
         self, queries: Tensor, memory: Tensor, mask: Tensor, split: int | None = None
@@ -51,7 +51,7 @@ class MultiHeadAttention(nn.Module):
         mask = mask[:, None, None]
         weights = (masked_softmax(scores, mask) if split is None else
                    split_softmax(scores, mask, split))
-        read = self.dropout(weights) @ value  # (B, H, N, D / H)
+        read = weights @ value  # (B, H, N, D / H)
         return self.out(read.transpose(1, 2).flatten(2)), weights
 
 
@@ -75,6 +75,11 @@ class CrossBlock(nn.Module):
     """One transformer block in which queries read another view: attention, then a small network.
 
     Normalised before each part and added to what was there (pre-norm).
+
+    Args:
+        dropout: on what was read, and within and behind the network, in [0, 1). Not on the weights
+            of attention, as some have it.
+        dim, heads: as in `MultiHeadAttention`.
 
     Shape:
         tokens (B, N, D), memory (B, M, D), mask (B, M) -> (B, N, D), weights (B, H, N, M)
@@ -110,7 +115,8 @@ class CrossAttentionFusion(nn.Module):
         a_tokens, b_tokens: widths of the tokens; those of the pooled vectors where None.
         heads: of each block.
         single_vector: leave the tokens out; each view is then one key, and attends to nothing.
-        a_dim, b_dim, dim, dropout: as in `ConcatFusion`; dim is a multiple of heads.
+        a_dim, b_dim, dim, dropout: as in `ConcatFusion`; dim is a multiple of heads. Dropout within
+            the blocks is a tenth, or as little as `dropout`.
 
     Shape:
         views with tokens (B, N, a_tokens), (B, M, b_tokens) -> vector (B, D); attention "a to b"
@@ -128,7 +134,9 @@ class CrossAttentionFusion(nn.Module):
         self.project_a, self.project_b = nn.Linear(a_dim, dim), nn.Linear(b_dim, dim)
         self.read_a = nn.Identity() if single_vector else nn.Linear(self.a_tokens, dim)
         self.read_b = nn.Identity() if single_vector else nn.Linear(self.b_tokens, dim)
-        self.a_reads_b, self.b_reads_a = CrossBlock(dim, heads), CrossBlock(dim, heads)
+        within = min(WITHIN, dropout)
+        self.a_reads_b = CrossBlock(dim, heads, within)
+        self.b_reads_a = CrossBlock(dim, heads, within)
         self.join = nn.Sequential(
             nn.Linear(4 * dim, dim), nn.LayerNorm(dim), nn.Dropout(dropout)
         )
@@ -136,7 +144,8 @@ class CrossAttentionFusion(nn.Module):
     def forward(self, a: View, b: View) -> Fused:
         check_pair(a, b, self.a_dim, self.b_dim)
         if self.single_vector:
-            a, b = View(a.pooled), View(b.pooled)
+            a, b = (View(each.pooled, None, each.parts()[1].any(dim=1, keepdim=True))
+                    for each in (a, b))
         else:
             check_tokens(a, b, self.a_tokens, self.b_tokens)
         tokens_a, mask_a = a.projected(self.project_a, self.read_a)

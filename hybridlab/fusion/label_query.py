@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hybridlab.fusion.cross_attention import CrossBlock
+from hybridlab.fusion.cross_attention import WITHIN, CrossBlock
 from hybridlab.fusion.view import Fused, View, check_pair, check_tokens, masked_mean
 
 QUERIES = ("learnt", "texts")
@@ -32,7 +32,7 @@ class LabelQueryFusion(nn.Module):
             times what one vector does, so a narrower block is much cheaper.
         a_tokens, b_tokens: widths of the tokens; those of the pooled vectors where None.
         heads: of each attention.
-        a_dim, b_dim, dim, dropout: as in `ConcatFusion`; the width is a multiple of heads.
+        a_dim, b_dim, dim, dropout: as in `CrossAttentionFusion`; the width is a multiple of heads.
 
     Shape:
         views with tokens (B, N, a_tokens), (B, M, b_tokens) -> vector (B, D), the masked mean;
@@ -62,14 +62,22 @@ class LabelQueryFusion(nn.Module):
                 f"queries is {queries!r} and texts {'not ' if texts is None else ''}given; choose "
                 f"one of {', '.join(QUERIES)}, and pass texts (L, E) for the second"
             )
+        if queries == "texts" and texts is not None and (
+            texts.dim() != 2 or len(texts) != n_labels
+        ):
+            raise ValueError(
+                f"texts has shape {tuple(texts.shape)}, expected ({n_labels}, E): one for each "
+                "label"
+            )
         self.register_buffer("texts", texts if queries == "texts" else None)
         self.queries: nn.Module | nn.Parameter
         if self.texts is None:
             self.queries = nn.Parameter(torch.randn(n_labels, dim) * 0.02)
         else:
             self.queries = nn.Linear(self.texts.shape[1], dim)
-        self.first = CrossBlock(dim, heads) if together else None
-        self.read = CrossBlock(dim, heads)
+        within = min(WITHIN, dropout)
+        self.first = CrossBlock(dim, heads, within) if together else None
+        self.read = CrossBlock(dim, heads, within)
         self.finish = nn.Sequential(
             nn.LayerNorm(dim), nn.Dropout(dropout),
             *([] if width is None else [nn.Linear(dim, output)]),
@@ -109,7 +117,14 @@ class LabelQueryFusion(nn.Module):
                     "it with queries='texts' to ask for other labels"
                 )
             return self.queries
-        return self.queries(self.texts if texts is None else texts)
+        assert self.texts is not None  # see __init__
+        asked = self.texts if texts is None else texts
+        if asked.dim() != 2 or asked.shape[1] != self.texts.shape[1]:
+            raise ValueError(
+                f"texts has shape {tuple(asked.shape)}, expected (U, {self.texts.shape[1]}): of "
+                "the text tower that it was built with"
+            )
+        return self.queries(asked)
 
 
 def _marked(tokens: Tensor, mask: Tensor, kind: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,12 +27,16 @@ class View:
         tokens: (B, N, D'), one for each of N parts: places of a map, steps of a decoder. Without
             them the view has one part, the whole. Their width may be another than that of pooled.
         mask: (B, N) bool, which tokens count; all where None. Without tokens it is (B, 1). A row
-            may be all False: it has no part to attend to, and attention gives zeros for it.
+            may be all False: the view is missing for that image, whatever stands in it.
+
+    What does not count is set to 0 when a view is made, so that nothing of it, NaN included, can
+    come through.
 
     Raises:
         ValueError: shapes that do not fit each other.
-        TypeError: a mask that is not bool. PyTorch's own masks mean the opposite (True is left
-            out), and a float mask is added: neither is guessed.
+        TypeError: what is no tensor, features that are not floating point, or a mask that is not
+            bool. PyTorch's own masks mean the opposite (True is left out), and a float mask is
+            added: neither is guessed.
     """
 
     pooled: Tensor
@@ -41,6 +45,7 @@ class View:
 
     def __post_init__(self) -> None:
         pooled, tokens, mask = self.pooled, self.tokens, self.mask
+        _check_tensors(pooled, tokens, mask)
         if pooled.dim() != 2:
             raise ValueError(f"pooled has shape {tuple(pooled.shape)}, expected (B, D)")
         batch = len(pooled)
@@ -61,6 +66,10 @@ class View:
                 f"mask has shape {tuple(mask.shape)}, expected {expected}: True or False for each "
                 "token of each image"
             )
+        missing = ~mask.any(dim=1, keepdim=True)
+        object.__setattr__(self, "pooled", pooled.masked_fill(missing, 0.0))
+        if tokens is not None:
+            object.__setattr__(self, "tokens", tokens.masked_fill(~mask[..., None], 0.0))
 
     @property
     def widths(self) -> tuple[int, int]:
@@ -109,6 +118,21 @@ class View:
         return View(torch.zeros_like(self.pooled), tokens, torch.zeros_like(self.parts()[1]))
 
 
+def _check_tensors(pooled: object, tokens: object, mask: object) -> None:
+    """Refuse what no view can be made of."""
+    for name, value in (("pooled", pooled), ("tokens", tokens)):
+        if value is None and name == "tokens":
+            continue
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            given = f"{value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+            raise TypeError(f"{name} is {given}; give a tensor of floating-point numbers")
+    if mask is not None and not isinstance(mask, Tensor):
+        raise TypeError(
+            f"mask is {type(mask).__name__}; give a tensor of bool (B, N), True where a token "
+            "counts, as by torch.from_numpy"
+        )
+
+
 def joined(views: Sequence[View]) -> View:
     """Views of several batches as one of all their images; fewer tokens are padded.
 
@@ -152,7 +176,13 @@ def check_pair(a: View, b: View, a_dim: int, b_dim: int) -> None:
 
     Raises:
         ValueError: the message gives both shapes.
+        TypeError: tensors in the place of views.
     """
+    if not (isinstance(a, View) and isinstance(b, View)):
+        raise TypeError(
+            f"a fusion joins two Views, not {type(a).__name__} and {type(b).__name__}; give "
+            "View(pooled) or View(pooled, tokens, mask)"
+        )
     if len(a) != len(b) or (a.widths[0], b.widths[0]) != (a_dim, b_dim):
         raise ValueError(
             f"views {tuple(a.pooled.shape)} and {tuple(b.pooled.shape)} must be "

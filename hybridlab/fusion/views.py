@@ -20,6 +20,9 @@ class Standardise(nn.Module):
 
     Shape:
         features (..., D) -> (..., D)
+
+    Raises:
+        ValueError: features of another width.
     """
 
     mean: Tensor
@@ -46,6 +49,11 @@ class Standardise(nn.Module):
         self.deviation.copy_(torch.where(deviation > 1e-6, deviation, 1.0))
 
     def forward(self, features: Tensor) -> Tensor:
+        if features.shape[-1] != len(self.mean):  # a width of 1 would be spread over all of them
+            raise ValueError(
+                f"features has shape {tuple(features.shape)}, expected (..., {len(self.mean)}); "
+                "are the two views swapped, or of another encoder?"
+            )
         return (features - self.mean) / self.deviation
 
 
