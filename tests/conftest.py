@@ -5,6 +5,11 @@ import random
 import sys
 
 import pytest
+from hypothesis import settings
+
+# A busy machine may take a second for what takes a millisecond.
+settings.register_profile("course", deadline=None, derandomize=True)
+settings.load_profile("course")
 
 # Before torch starts its threads: on a busy machine, threads that spin while they wait for each
 # other can make a test a hundred times slower.

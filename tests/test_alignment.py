@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from hybridlab.alignment import ALIGNMENTS, sigmoid_over_texts, softmax_over_texts, supcon
-from hybridlab.heads import ContrastiveHead, LabelHead, PerLabelHead, label_head
+from hybridlab.heads import ContrastiveHead, LabelHead, OwnOpinion, PerLabelHead, label_head
 
 
 def drawn(seed: int = 0, rows: int = 6, texts: int = 5):
@@ -127,3 +127,39 @@ def test_the_contrastive_head_scores_any_texts_and_each_labels_own_vector():
     shifted = ContrastiveHead(4, 6, bias=True)
     shifted.load_state_dict({**head.state_dict(), "bias": torch.tensor(-3.0)})
     assert torch.allclose(shifted(fused, texts), scores - 3, atol=1e-5)
+
+
+def test_heads_name_what_does_not_fit():
+    head = ContrastiveHead(4, 6)
+    for texts in (None, torch.zeros(6), torch.zeros(3, 5)):
+        with pytest.raises(ValueError, match=r"text_emb is .*expected \(L, 6\)"):
+            head(torch.zeros(2, 4), texts)
+    for texts in (torch.zeros(1, 6), torch.zeros(7, 6)):  # one text is not all of them
+        with pytest.raises(ValueError, match=r"5 vectors, one for each label, and \d texts"):
+            head(torch.zeros(2, 5, 4), texts)
+    with pytest.raises(ValueError, match=r"expected \(B, 3, 4\)"):
+        PerLabelHead(4, 3)(torch.zeros(2, 1, 4))
+    with pytest.raises(ValueError, match=r"expected \(B, 3\)"):
+        OwnOpinion(3)(torch.zeros(2, 1))
+    with pytest.raises(ValueError, match="unknown fusion 'glue'; known ones: concat"):
+        label_head("glue", 4, 3)
+
+
+def test_the_scale_of_similarities_has_a_ceiling_and_a_bias_begins_at_rare():
+    head = ContrastiveHead(4, 6, bias=True)
+    assert float(head.bias.sigmoid()) == pytest.approx(0.05)
+    head.log_scale.data.fill_(10.0)
+    texts = F.normalize(torch.randn(3, 6), dim=-1)
+    assert (head(torch.randn(5, 4), texts) - head.bias).abs().max() <= 100.0
+
+
+@pytest.mark.parametrize("name", sorted(ALIGNMENTS))
+def test_a_positive_that_is_not_known_is_none_at_all(name):
+    logits = torch.tensor([[1.0, 2.0, -1.0]])
+    positives, known = torch.tensor([[True, True, False]]), torch.tensor([[True, False, True]])
+    found = ALIGNMENTS[name](logits, positives, known)
+    assert torch.equal(found, ALIGNMENTS[name](logits, positives & known, known))
+    assert found.isfinite()
+    for wrong in (known.float(), known[:, :1]):
+        with pytest.raises(ValueError, match=r"known is .*give bool \(1, 3\)"):
+            ALIGNMENTS[name](logits, positives, wrong)

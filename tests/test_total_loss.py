@@ -154,3 +154,45 @@ def test_the_loss_of_a_stage_has_fixed_weights_or_learnt_ones():
                        ALIGNMENTS["supcon"](similar, targets > 0, targets >= 0))
     with pytest.raises(ValueError, match="alpha is 0, beta 0 and gamma 0"):
         HybridLoss(0, 0)
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_names_reach_the_loss_of_a_stage(learnt):
+    torch.manual_seed(0)
+    logits, similar = torch.randn(4, 5), torch.randn(4, 5)
+    targets = (torch.rand(4, 5) < 0.4).float()
+    for names in ({"classification": "asl"}, {"alignment": "sigmoid"}, {"alignment": "supcon"}):
+        loss = HybridLoss(1.0, 1.0, learnt=learnt, **names)
+        expected = sum(loss_terms(logits, targets, similar, **names).values())
+        assert torch.allclose(loss(logits, similar, targets), expected)
+        assert not torch.allclose(expected, sum(loss_terms(logits, targets, similar).values()))
+    for wrong in ({"classification": "hinge"}, {"alignment": "glue"}):
+        with pytest.raises(ValueError, match="known ones"):
+            HybridLoss(1.0, 0.0, **wrong)
+
+
+def test_the_decoders_own_loss_is_a_third_term():
+    logits, similar, own = torch.zeros(1, 2), torch.ones(1, 2), torch.tensor(3.0)
+    targets = torch.tensor([[1.0, 0.0]])
+    without = hybrid_loss(logits, similar, targets, 1.0, 0.5)
+    assert hybrid_loss(logits, similar, targets, 1.0, 0.5, 0.2, own) == pytest.approx(
+        float(without) + 0.6)
+    assert HybridLoss(1.0, 0.5, gamma=0.2)(logits, similar, targets, own) == pytest.approx(
+        float(without) + 0.6)
+    learnt = HybridLoss(1.0, 0.5, gamma=0.2, learnt=True)
+    assert [*learnt.learnt.log_variance] == ["classification", "contrastive", "decoder"]
+    parts = loss_terms(logits, targets, similar, own)
+    assert torch.allclose(learnt(logits, similar, targets, own), sum(parts.values()))
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_a_term_that_is_weighed_must_be_given(learnt):
+    logits = targets = torch.ones(1, 2)
+    with pytest.raises(ValueError, match="contrastive_logits is None; give it, or a weight of 0"):
+        HybridLoss(1.0, 0.1, learnt=learnt)(logits, None, targets)
+    with pytest.raises(ValueError, match="decoder_loss is None"):
+        HybridLoss(1.0, 0.0, gamma=1.0, learnt=learnt)(logits, None, targets)
+    assert HybridLoss(1.0, 0.0, learnt=learnt)(logits, None, targets).isfinite()
+    for weights in ((float("inf"), 0.1), (1.0, float("nan")), (-1.0, 0.0)):
+        with pytest.raises(ValueError, match="finite and 0 or more"):
+            HybridLoss(*weights, learnt=learnt)

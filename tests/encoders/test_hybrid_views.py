@@ -48,3 +48,13 @@ def test_gemmas_tower_is_a_view_beside_texts_of_another_width(cnn, fusion):
     """It has no texts of its own: those of a SigLIP, say, lie in a space that the head learns."""
     tower = build_gemma_tower(tiny_config())
     check_it_sees_and_learns(hybrid(cnn, tower, 24, fusion), 56)
+
+
+def test_a_tower_without_one_embedding_of_all_gives_the_mean_of_its_tokens(cnn):
+    tower = build_gemma_tower(tiny_config())
+    model = hybrid(cnn, tower, 24, "concat").eval()
+    images = [torch.randint(0, 256, (3, 56, 56), dtype=torch.uint8) for _ in range(2)]
+    with torch.no_grad():
+        seen = tower.encode_image(tower.preprocessing(images))
+        assert torch.allclose(model.clip_view(seen).pooled, seen.tokens.mean(dim=1), atol=1e-6)
+        assert not torch.allclose(seen.tokens.mean(dim=1), seen.tokens[:, 0], atol=1e-3)

@@ -8,7 +8,12 @@ import torch
 
 from hybridlab.fusion import build_fusion
 from hybridlab.fusion.cost import cost_of
-from hybridlab.fusion.cross_attention import MultiHeadAttention, masked_softmax, split_softmax
+from hybridlab.fusion.cross_attention import (
+    CrossBlock,
+    MultiHeadAttention,
+    masked_softmax,
+    split_softmax,
+)
 from hybridlab.fusion.view import View
 from hybridlab.training.independent_heads import LookingHead
 
@@ -213,3 +218,68 @@ def test_with_one_view_class_attention_is_the_looking_head(pair):
     both, other = fusion(a, b).logits, fusion(a, b.absent()).logits
     assert torch.allclose(both, (expected + other) / 2, atol=1e-5)  # apart: the mean of the two
     assert not torch.allclose(class_attention(apart=False)(a, b).logits, both, atol=1e-3)
+
+
+def block_by_hand(block: CrossBlock, tokens, memory, mask):
+    """A pre-norm block with PyTorch's own attention."""
+    attention = torchs(block.attention, tokens.shape[-1], block.attention.heads)
+    read, _ = attention(block.norm_tokens(tokens), *[block.norm_memory(memory)] * 2,
+                        key_padding_mask=~mask)
+    tokens = tokens + read
+    norm, first, gelu, _, second = block.network
+    return tokens + second(gelu(first(norm(tokens))))
+
+
+def shaken(module):
+    """With weights that are not those of the start, norms and biases too."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return module.eval()
+
+
+def test_a_block_equals_its_parts_written_out():
+    torch.manual_seed(0)
+    block = shaken(CrossBlock(16, 4))
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    tokens, memory = torch.randn(2, 5, 16), 3 + 2 * torch.randn(2, 3, 16)
+    found, _ = block(tokens, memory, mask)
+    assert torch.allclose(found, block_by_hand(block, tokens, memory, mask), atol=1e-5)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_label_queries_equal_their_parts_written_out(pair, together):
+    a, b = pair
+    torch.manual_seed(0)
+    fusion = shaken(build_fusion("label_query", *(view.widths[0] for view in pair), 16, n_labels=5,
+                                 a_tokens=a.widths[1], b_tokens=b.widths[1], together=together))
+    tokens, masks = [], []
+    for view, whole, part, kind in ((a, fusion.project_a, fusion.read_a, fusion.kind[0]),
+                                    (b, fusion.project_b, fusion.read_b, fusion.kind[1])):
+        _, mask = view.parts()
+        tokens += [whole(view.pooled)[:, None] + kind[0], part(view.tokens) + kind[1]]
+        masks += [torch.ones(len(view), 1, dtype=torch.bool), mask]
+    memory, mask = torch.cat(tokens, 1), torch.cat(masks, 1)
+    asked = fusion.queries.expand(len(a), -1, -1)
+    if together:
+        asked = block_by_hand(fusion.first, asked, asked,
+                              torch.ones(asked.shape[:2], dtype=torch.bool))
+    found = fusion(a, b)
+    expected = fusion.finish[0](block_by_hand(fusion.read, asked, memory, mask))
+    assert torch.allclose(found.per_label, expected, atol=1e-5)
+
+
+def test_class_attention_starts_near_rare(pair):
+    a, b = pair
+    fusion = build_fusion("class_attention", a.widths[0], b.widths[0], 16, n_labels=5,
+                          a_tokens=a.widths[1], b_tokens=b.widths[1]).eval()
+    assert 0.02 < fusion(a, b).logits.sigmoid().mean().item() < 0.12
+
+
+def test_texts_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"texts has shape \(7, 9\), expected \(5, E\)"):
+        build_fusion("label_query", 4, 6, 16, n_labels=5, queries="texts", texts=torch.randn(7, 9))
+    fusion = build_fusion("label_query", 4, 6, 16, n_labels=5, queries="texts",
+                          texts=torch.randn(5, 9))
+    with pytest.raises(ValueError, match=r"texts has shape \(2, 8\), expected \(U, 9\)"):
+        fusion(View(torch.zeros(1, 4)), View(torch.zeros(1, 6)), texts=torch.randn(2, 8))

@@ -221,3 +221,89 @@ def test_options_that_make_no_sense_are_named(name, options, kind, words):
         build_fusion(name, A, B, D, **{"n_labels": L, **options})
     with pytest.raises(ValueError, match="dim is 0"):
         build_fusion(name, A, B, 0)
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.parametrize("what", [float("nan"), float("inf"), 1e4])
+def test_whatever_stands_behind_a_mask_stays_there(name, what):
+    """In both views: tokens that do not count, and all of a view that is missing for an image."""
+    fusion, (a, b) = built(name), views()
+    a_mask, b_mask = a.mask.clone(), torch.ones(3, 7, dtype=torch.bool)
+    b_mask[1, 3:], a_mask[2] = False, False
+    clean = View(a.pooled, a.tokens, a_mask), View(b.pooled, b.tokens, b_mask)
+    leaves = [each.clone() for each in (a.pooled, a.tokens, b.pooled, b.tokens)]
+    leaves[0][2], leaves[1][~a_mask], leaves[3][~b_mask] = what, what, what
+    for leaf in leaves:
+        leaf.requires_grad_()
+    found = outputs(fusion, View(*leaves[:2], a_mask), View(*leaves[2:], b_mask))
+    for one, two in zip(found, outputs(fusion, *clean), strict=True):
+        assert torch.equal(one, two)
+    sum(each.square().sum() for each in found).backward()
+    for parameter in fusion.parameters():
+        assert parameter.grad is None or parameter.grad.isfinite().all()
+    for leaf in leaves:
+        assert leaf.grad is None or leaf.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_view_without_a_token_that_counts_is_a_view_that_is_absent(name, side):
+    fusion, pair = built(name), list(views())
+    gone = list(pair)
+    view = pair[side]
+    gone[side] = View(view.pooled, view.tokens, torch.zeros(view.tokens.shape[:2]).bool())
+    pair[side] = view.absent()
+    for one, two in zip(outputs(fusion, *gone), outputs(fusion, *pair), strict=True):
+        assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("name", ATTENTIVE)
+def test_tokens_of_the_second_view_that_do_not_count_are_not_read(name):
+    fusion, (a, b) = built(name), views()
+    mask = torch.ones(3, 7, dtype=torch.bool)
+    mask[:, 4:] = False
+    short = outputs(fusion, a, View(b.pooled, b.tokens[:, :4]))
+    found = fusion(a, View(b.pooled, b.tokens, mask))
+    for one, two in zip(short, outputs(fusion, a, View(b.pooled, b.tokens, mask)), strict=True):
+        assert torch.allclose(one, two, atol=1e-6)
+    read = {"a to b": 3, "labels to b": 3, "b": 3}
+    for key, width in read.items():
+        if key in found.attention:
+            assert not found.attention[key][..., -width:].any()
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_no_dropout_is_none_at_all(name):
+    fusion, (a, b) = built(name, **{"dropout": 0.0, **(
+        {"factor_dropout": 0.0} if name == "factorised" else {})}).train(), views()
+    for one, two in zip(outputs(fusion, a, b), outputs(fusion, a, b), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_costs_are_those_that_one_counts_by_hand():
+    a, b = views()
+    concat = built("concat")
+    assert cost_of(concat, a, b).flop == 2 * (A + B) * D
+    assert cost_of(concat, a, b).parameters == (A + B) * D + D + 2 * D
+    concat.project[0].weight.requires_grad_(False)
+    assert cost_of(concat, a, b).parameters == 3 * D
+    compact = built("compact", sketch=64)
+    # three real transforms of 64 numbers, 2.5 n log2 n each, and the projection
+    assert cost_of(compact, a, b).flop == 3 * round(2.5 * 64 * 6) + 2 * 64 * D
+    few = build_fusion(
+        "label_query", A, B, D, n_labels=L, queries="texts", texts=torch.randn(L, 7)
+    )
+    one = View(a.pooled), View(b.pooled)
+    assert cost_of(few, *one) == cost_of(few, *(each.rows(torch.arange(1)) for each in one))
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"dropout": 1.0}, "dropout is 1.0"), ({"dropout": float("nan")}, "dropout is nan"),
+    ({"a_tokens": 0}, "a_tokens is 0"), ({"b_tokens": -3}, "b_tokens is -3"),
+    ({"n_labels": 0}, "n_labels is 0"), ({"hidden": 0}, "hidden is 0"),
+])
+def test_sizes_that_make_no_sense_are_named(changes, words):
+    with pytest.raises(ValueError, match=words):
+        build_fusion("co_attention", A, B, D, **changes)
+    with pytest.raises(TypeError, match="a fusion joins two Views, not Tensor and Tensor"):
+        built("concat")(torch.zeros(1, A), torch.zeros(1, B))

@@ -224,3 +224,33 @@ def test_at_the_ends_of_alpha_one_view_decides_alone(seed):
 def test_mix_refuses(other, alpha, words):
     with pytest.raises(ValueError, match=words):
         mix(torch.zeros(2, 3), torch.zeros(other), alpha)
+
+
+def test_compact_pooling_is_rooted_and_of_unit_length_before_the_projection(pair):
+    fusion = build_fusion("compact", 4, 6, 5, sketch=16).eval()
+    products = fusion.products(*pair)
+    linear = fusion.project[0]
+    expected = normal(compressed(products) @ linear.weight.T + linear.bias)
+    assert torch.allclose(fused(fusion, *pair), expected, atol=1e-5)
+
+
+def test_the_vector_of_a_vote_is_weighted_like_the_vote(pair):
+    fusion = build_fusion("late", 4, 6, 5, n_labels=7).eval()
+    torch.nn.init.constant_(fusion.vote[0], 1.2)
+    weights = fusion.weights().flatten()
+    own = [project(x) for project, x in zip(fusion.project, pair, strict=True)]
+    assert torch.allclose(fused(fusion, *pair), weights[0] * own[0] + weights[1] * own[1])
+    alone = fusion(View(pair[0]), View(pair[1]).absent())
+    assert torch.allclose(alone.vector, own[0], atol=1e-6)
+
+
+def test_both_factors_of_a_product_have_dropout(pair):
+    fusion = build_fusion("factorised", 4, 6, 5, dropout=0.0, factor_dropout=0.9).train()
+    for factor, x in ((fusion.factor_a, pair[0]), (fusion.factor_b, pair[1])):
+        assert (factor(x.repeat(50, 1)) == 0).float().mean() > 0.8
+
+
+def test_mix_takes_probabilities_and_arrays():
+    with pytest.raises(ValueError, match="give those, not logits"):
+        mix(torch.tensor([5.0]), torch.tensor([0.5]), 0.5)
+    assert mix(np.array([1.0]), np.array([0.0]), 0.25).tolist() == [0.25]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import Identity, Linear
 
-from hybridlab.fusion.view import Fused, View, check_pair, masked_mean
+from hybridlab.fusion.view import Fused, View, check_pair, joined, masked_mean
 
 
 def test_parts_of_a_view_without_tokens_are_the_whole():
@@ -77,3 +78,34 @@ def test_a_masked_mean_is_that_of_what_counts_and_0_where_nothing_does():
 
 def test_what_is_fused_starts_without_attention():
     assert Fused(torch.zeros(1, 2)).attention == {} and Fused(torch.zeros(1, 2)).logits is None
+
+
+def test_what_does_not_count_is_0_in_a_view():
+    nan = float("nan")
+    tokens = torch.tensor([[[1.0], [nan]], [[nan], [nan]]], requires_grad=True)
+    mask = torch.tensor([[True, False], [False, False]])
+    view = View(torch.tensor([[2.0], [nan]]), tokens, mask)
+    assert view.pooled.tolist() == [[2.0], [0.0]]
+    assert view.tokens.tolist() == [[[1.0], [0.0]], [[0.0], [0.0]]]
+    view.tokens.sum().backward()
+    assert tokens.grad.tolist() == [[[1.0], [0.0]], [[0.0], [0.0]]]
+    whole = View(torch.tensor([[nan], [3.0]]), None, torch.tensor([[False], [True]]))
+    assert whole.pooled.tolist() == [[0.0], [3.0]]
+
+
+def test_padding_of_joined_views_does_not_count():
+    both = joined([View(torch.ones(1, 2), torch.ones(1, size, 4)) for size in (3, 1)])
+    assert both.mask.tolist() == [[True] * 3, [True, False, False]]
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    (([[1.0]],), "pooled is list"), ((np.zeros((1, 2)),), "pooled is ndarray"),
+    ((None,), "pooled is NoneType"),
+    ((torch.zeros(1, 2, dtype=torch.long),), "pooled is torch.int64"),
+    ((torch.zeros(1, 2), [[0.0]]), "tokens is list"),
+    ((torch.zeros(1, 2), torch.zeros(1, 1, 2), [[True]]), "mask is list"),
+    ((torch.zeros(1, 2), torch.zeros(1, 1, 2), np.ones((1, 1), bool)), "as by torch.from_numpy"),
+])
+def test_what_is_no_tensor_is_named(given, words):
+    with pytest.raises(TypeError, match=words):
+        View(*given)

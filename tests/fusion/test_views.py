@@ -7,6 +7,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 
 from hybridlab.configs import DemoConfig
+from hybridlab.decoder.decoded import Decoded
 from hybridlab.fusion.views import VIEWS, Standardise, cnn_rnn_view, evidence, view_of
 
 
@@ -60,3 +61,24 @@ def test_the_map_has_no_opinion_and_no_steps():
         cnn_rnn_view("evidence", None, tokens)
     with pytest.raises(ValueError, match="give tokens='map'"):
         DemoConfig(view="map", fusion="label_query")
+
+
+def test_steps_are_opinions_without_stop_and_as_many_as_were_written():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 5)  # 4 labels and STOP, last
+    mask = torch.tensor([[True, True, False], [True, False, False]])
+    decoded = Decoded(torch.zeros(2, 3), logits, torch.randn(2, 3, 8), mask, torch.randn(2, 8),
+                      torch.zeros(2, 3, 0), torch.rand(2, 4))
+    view = cnn_rnn_view("evidence", decoded, None, "steps")
+    expected = evidence(logits.softmax(-1)[:, :, :4])
+    assert torch.equal(view.mask, mask)
+    assert torch.allclose(view.tokens[mask], expected[mask])
+    absent = cnn_rnn_view("none", decoded, None, "steps")
+    assert not absent.parts()[1].any() and not absent.pooled.any()
+
+
+def test_features_of_another_width_are_named():
+    scale = Standardise(4)
+    for shape in ((3, 1), (3, 5), (3, 2, 1)):
+        with pytest.raises(ValueError, match=r"expected \(\.\.\., 4\); are the two views swapped"):
+            scale(torch.zeros(shape))

@@ -341,3 +341,105 @@ def test_unknown_choices_of_the_hybrid_are_named(world):
     for wrong in ({"tokens": "words"}, {"without": "cnn"}):
         with pytest.raises(ValueError, match="choose one of"):
             HybridClassifier(cnn, decoder, clip, text_emb, **wrong)
+
+
+@pytest.mark.parametrize("fusion", ["concat", "class_attention", "label_query"])
+def test_the_encoder_of_a_view_that_is_left_out_does_not_run(world, fusion, monkeypatch):
+    images, _, cnn, clip, _, decoder, text_emb, _ = world
+    pixels = {"cnn_rnn": cnn.preprocessing(images), "clip": clip.preprocessing(images)}
+    for without in ("cnn_rnn", "clip"):
+        torch.manual_seed(0)
+        model = HybridClassifier(
+            cnn, decoder, clip, text_emb, dim=32, fusion=fusion, tokens="map", without=without
+        ).eval()
+        given = [None if name == without else each for name, each in pixels.items()]
+        with torch.no_grad():
+            assert torch.equal(model(*given).logits, model(*pixels.values()).logits)
+            with pytest.raises(ValueError, match="are None; give them, or build the model with"):
+                model(*given[::-1])
+        for part, name in ((model.cnn, "cnn_rnn"), (model.decoder, "cnn_rnn"),
+                           (model.clip, "clip")):
+            if name == without:
+                monkeypatch.setattr(part, "forward", None)
+        monkeypatch.setattr(model.clip, "encode_image", None) if without == "clip" else None
+        with torch.no_grad():
+            assert model(*given).logits.shape == (len(images), 80)
+        monkeypatch.undo()
+
+
+def test_images_can_be_compared_with_any_texts(world):
+    _, _, cnn, clip, cnn_tokens, decoder, text_emb, _ = world
+    draw = torch.Generator().manual_seed(0)
+    other = torch.nn.functional.normalize(torch.randn(3, 256, generator=draw), dim=-1)
+    for fusion, options in (("concat", {}), ("label_query", {"queries": "texts"})):
+        torch.manual_seed(0)
+        model = HybridClassifier(
+            cnn, decoder, clip, text_emb, dim=32, fusion=fusion, tokens="map", options=options
+        ).eval()
+        with torch.no_grad():
+            rnn = model.decoder_view(decoder.decode(cnn_tokens.float()), cnn_tokens.float())
+            views = rnn, View(torch.randn(len(rnn), clip.dim),
+                              torch.randn(len(rnn), 4, clip.dim) if model.attends else None)
+            out = model.fuse(*views)
+            assert torch.allclose(model.text_logits(*views, text_emb), out.contrastive_logits,
+                                  atol=1e-4)
+            both = model.text_logits(*views, torch.cat([text_emb[:2], other]))
+            assert both.shape == (len(rnn), 5)
+            assert torch.allclose(both[:, :2], out.contrastive_logits[:, :2], atol=1e-4)
+    learnt = HybridClassifier(cnn, decoder, clip, text_emb, dim=32, fusion="label_query",
+                              tokens="map").eval()
+    with pytest.raises(ValueError, match="queries are learnt label by label"):
+        learnt.text_logits(*views, other)
+    with pytest.raises(ValueError, match=r"text_emb is \(3, 7\), expected \(L, 256\)"):
+        HybridClassifier(cnn, decoder, clip, text_emb, dim=32).eval().text_logits(
+            View(torch.zeros(1, 80)), View(torch.zeros(1, 256)), torch.zeros(3, 7))
+
+
+def test_a_label_with_a_vector_of_its_own_is_compared_by_it(world):
+    _, _, cnn, clip, cnn_tokens, decoder, text_emb, _ = world
+    model = seeded(0, lambda: HybridClassifier(
+        cnn, decoder, clip, text_emb, dim=32, fusion="label_query", tokens="map")).eval()
+    with torch.no_grad():
+        rnn = model.decoder_view(decoder.decode(cnn_tokens.float()), cnn_tokens.float())
+        seen = View(torch.randn(len(rnn), 256), torch.randn(len(rnn), 4, 256))
+        out = model.fuse(rnn, seen)
+        expected = model.contrastive_head(out.per_label, text_emb)
+        assert torch.equal(out.contrastive_logits, expected)
+        assert not torch.allclose(expected, model.contrastive_head(out.fused, text_emb), atol=1e-2)
+        assert torch.equal(out.h_clip, seen.pooled) and torch.equal(out.h_rnn, rnn.pooled)
+
+
+def test_tokens_come_in_units_of_those_that_count(world):
+    _, _, cnn, clip, _, decoder, text_emb, _ = world
+    model = HybridClassifier(cnn, decoder, clip, text_emb, dim=32, fusion="class_attention",
+                             tokens="map").eval()
+    draw = torch.Generator().manual_seed(0)
+    rnn = View(torch.randn(6, 80, generator=draw),
+               5 + 2 * torch.randn(6, 9, decoder.channels, generator=draw))
+    mask = torch.rand(6, 4, generator=draw) < 0.7
+    tokens = 3 + 4 * torch.randn(6, 4, 256, generator=draw)
+    seen = View(torch.randn(6, 256, generator=draw), tokens, mask)
+    model.fit_views(rnn, seen)
+    a, b = model.scaled(rnn, seen)
+    assert a.tokens.mean().abs() < 1e-3 and a.tokens.std() == pytest.approx(1.0, abs=0.05)
+    counted = b.tokens[mask]
+    assert counted.mean(dim=0).abs().max() < 1e-4
+    assert torch.allclose(counted.std(dim=0, correction=0), torch.ones(256), atol=1e-3)
+
+
+@pytest.mark.parametrize(("texts", "words"), [
+    (None, "text_emb is None, expected"), (torch.zeros(256), r"text_emb is \(256,\), expected"),
+    (torch.ones(80, 256), "rows of length 16 to 16, expected 1"),
+    (torch.full((80, 256), float("nan")), "rows of length nan to nan, expected 1"),
+])
+def test_missing_texts_and_texts_of_no_unit_length_are_named(world, texts, words):
+    _, _, cnn, clip, _, decoder, _, _ = world
+    with pytest.raises(ValueError, match=words):
+        HybridClassifier(cnn, decoder, clip, texts)
+
+
+def test_views_of_another_width_are_named_by_the_model(world):
+    model = new_model(world).eval()
+    for rnn, seen in ((1, 256), (80, 1), (256, 80)):
+        with pytest.raises(ValueError, match="are the two views swapped"):
+            model.fuse(View(torch.zeros(3, rnn)), View(torch.zeros(3, seen)))
