@@ -3,11 +3,12 @@
     hybridlab reproduce 05
 """
 
-from hybridlab.studies.fusions import BEST, dial_study
+from hybridlab.studies.fusions import BEST, few_study
 
 # Written before the first run.
-STUDY = dial_study(
-    0.0,
+STUDY = few_study(
+    "fused_000",
+    "What do fusion and decoder add at a co-occurrence of 0?",
     {
         f"{BEST}, opinions also past": "No more than without: there is nothing in a sequence of "
         "labels that the map does not show.",
@@ -15,4 +16,5 @@ STUDY = dial_study(
         "CNN-RNN as it is": "Far behind heads that look at its map, as in lesson 02.",
         "concat": "Further behind class attention than at 0.75: here it is places that tell.",
     },
+    cooccurrence=0.0,
 )

@@ -3,11 +3,12 @@
     hybridlab reproduce 05
 """
 
-from hybridlab.studies.fusions import BEST, dial_study
+from hybridlab.studies.fusions import BEST, few_study
 
 # Written before the first run.
-STUDY = dial_study(
-    1.0,
+STUDY = few_study(
+    "fused_100",
+    "What do fusion and decoder add at a co-occurrence of 1?",
     {
         f"{BEST}, opinions also past": "Ahead of no opinions by more than at 0.75.",
         f"{BEST}, opinions of heads, also past": "Behind the decoder's: here the decoder is at "
@@ -15,4 +16,5 @@ STUDY = dial_study(
         "CNN-RNN as it is": "As good as heads that look, as in lesson 02.",
         "concat": "Nearer to class attention than at 0.75.",
     },
+    cooccurrence=1.0,
 )

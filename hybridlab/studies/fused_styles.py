@@ -22,9 +22,9 @@ from hybridlab.data.world import STYLES
 from hybridlab.evaluation.thresholds import global_threshold
 from hybridlab.studies.fusing import METRICS, pipeline_of
 from hybridlab.studies.fusing import RECIPE as FUSING
-from hybridlab.studies.fusions import BEST, CONTROL, VARIANTS
+from hybridlab.studies.fusions import BEST, VARIANTS
 from hybridlab.studies.settings import check_settings
-from hybridlab.studies.styles import fused_logits
+from hybridlab.studies.styles import fused_logits, variant
 from hybridlab.workshop import Workshop
 
 # model -> its variant in `fusions`, whose trained parts it shares
@@ -34,7 +34,7 @@ MODELS = {
     "side by side": "concat",
     "class attention: the CNN's map alone": f"{BEST}: the CNN's alone",
     "class attention: CLIP's patches alone": f"{BEST}: CLIP's alone",
-    "class attention": CONTROL,
+    "class attention": f"{BEST}, no opinions",
     "class attention with opinions": f"{BEST}, opinions also past",
 }
 RECIPE: dict[str, Any] = {**FUSING, "model": "side by side", "style": "colour"}
@@ -68,11 +68,6 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     return RunResult(
         test.astype(np.float32), test >= threshold, targets, np.arange(len(targets)),
     )
-
-
-def variant(model: str, style: str) -> str:
-    """The name of a variant."""
-    return f"model={model}, style={style}"
 
 
 STUDY = Study.factorial(

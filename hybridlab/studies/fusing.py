@@ -115,6 +115,8 @@ def _probs(
     probs, count = _fused(shop, config, seed, store, extra)
     if method == "with_scores":
         probs, extra["weight"] = mixed(probs, _decoded(shop), truth)
+        if not (shop.config.hears_decoder and config["opinions"] in ("decoder", "both")):
+            count += _count(shop.decoder)  # which the fusion does without
     elif method == "two_fused":
         again = pipeline_of(config, seed + 1000, store)
         other, more = _fused(again, config, seed + 1000, store, {})
@@ -125,12 +127,14 @@ def _probs(
 
 def fusion_cost(model: HybridClassifier, rnn: View, clip: View) -> dict[str, int]:
     """Parameters and operations of one image from the two views to the logits, counted on the
-    modules: the fusion, and the head that goes with it."""
-    rows = torch.arange(min(2, len(rnn)))
-    views = model.scaled(rnn.rows(rows), clip.rows(rows))
+    modules: the fusion, the head that goes with it, and the way past both. A view that is left out
+    leaves its part of the fusion in place, and in the count."""
+    views = model.scaled(*(each.rows(torch.arange(1)) for each in (rnn, clip)))
     cost = cost_of(model.fusion, *views)
-    head = 0 if model.label_head is None else _count(model.label_head)
-    return {"fusion_parameters": cost.parameters + head, "fusion_flop": cost.flop + 2 * head}
+    heads = torch.nn.ModuleList([model.label_head, *([] if model.own is None else [model.own])])
+    products = sum(each.numel() for each in heads.parameters() if each.dim() == 2)
+    return {"fusion_parameters": cost.parameters + _count(heads),
+            "fusion_flop": cost.flop + 2 * products}
 
 
 def groups_of(shop: Workshop) -> dict[str, np.ndarray]:
@@ -173,7 +177,10 @@ def _fused(
         val, test = found["val"], found["test"]
     extra |= fusion_cost(model, *views["test"])
     probs = torch.sigmoid(val).numpy(), torch.sigmoid(test).numpy()
-    return probs, counted + _count(model.joint_modules())
+    joint = dict(model.joint_modules().items())
+    if shop.config.beta == 0:
+        del joint["contrastive_head"]  # nothing trains it
+    return probs, counted + sum(map(_count, joint.values()))
 
 
 def _opinions(

@@ -92,6 +92,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     f"{BEST}, opinions also past": family(BEST, own_opinion=True),
     f"{BEST}, opinions of heads, also past": family(BEST, own_opinion=True, opinions="heads"),
     f"{BEST}, opinions of both, also past": family(BEST, own_opinion=True, opinions="both"),
+    f"{BEST}, opinions of two heads, also past": family(
+        BEST, own_opinion=True, opinions="two_heads"),
     f"{BEST}, no opinions, mixed with the decoder": family(
         BEST, method="with_scores", view="map"),
     f"{BEST}, no opinions, two of them, mixed": family(BEST, method="two_fused", view="map"),
@@ -128,12 +130,10 @@ FEW = (
 )
 
 
-def dial_study(cooccurrence: float, hypotheses: dict[str, str]) -> Study:
-    """Some of the ways to join the views, at another setting of the dial."""
+def few_study(name: str, question: str, hypotheses: dict[str, str], **changes: Any) -> Study:
+    """Some of the ways to join the views, with some settings changed for all."""
     return fusion_study(
-        f"fused_{round(100 * cooccurrence):03d}",
-        f"What do fusion and decoder add at a co-occurrence of {cooccurrence:g}?",
-        {name: VARIANTS[name] for name in FEW}, hypotheses, CONTROL, cooccurrence=cooccurrence,
+        name, question, {each: VARIANTS[each] for each in FEW}, hypotheses, CONTROL, **changes
     )
 
 
@@ -165,8 +165,8 @@ STUDY = fusion_study(
 # CONTROL in every metric; the other questions in mAP.
 ALSO_AGAINST = (
     "heads that look at the CNN's map", "CNN-RNN as it is", f"{BEST}: the CNN's alone",
-    f"{BEST}: CLIP's alone", BEST, f"{BEST}, opinions of heads, also past",
-    f"{BEST}, no opinions, two of them, mixed", "concat, opinions of heads, also past",
+    "concat, the mean of the CNN's map", BEST, f"{BEST}, opinions of two heads, also past",
+    f"{BEST}, no opinions, two of them, mixed",
 )
 
 
@@ -177,8 +177,8 @@ def further(records: Sequence[RunRecord]) -> dict[str, Any]:
         "recall": variant -> group -> recall, by the variant's own decisions. "found": group ->
         shares of the labels that are there found by both, the CNN-RNN, CLIP, or neither, and their
         number; "found_twice": the same of the CNN-RNN and the CNN-RNN of another seed, for even two
-        of a kind differ. In both, each says yes as often as there are labels. Groups without a
-        label are left out.
+        of a kind differ. "found_by_label": label -> as "found". In all three, each says yes as
+        often as there are labels. Groups without a label are left out.
     """
     from collections import defaultdict
 
@@ -205,19 +205,25 @@ def further(records: Sequence[RunRecord]) -> dict[str, Any]:
         for variant, by_seed in said.items()
     }
     first, second = scores["CNN-RNN alone"], scores["CLIP alone"]
+    names = shop.splits["test"].vocabulary.names
+    by_label = {name: there for at, name in enumerate(names)
+                if (there := groups["all"] & (np.arange(len(names)) == at)).any()}
     again = dict(zip(first, [*list(first.values())[1:], *list(first.values())[:1]], strict=True))
 
-    def shares(other: dict[int, np.ndarray]) -> dict[str, dict[str, float]]:
+    def shares(
+        other: dict[int, np.ndarray], among: dict[str, np.ndarray]
+    ) -> dict[str, dict[str, float]]:
         rows: dict[str, list[list[float]]] = defaultdict(list)
         for seed, yes in first.items():
-            for each in complementarity(yes, other[seed], truth, groups):
+            for each in complementarity(yes, other[seed], truth, among):
                 rows[each.group].append([each.both, each.first, each.second, each.neither])
         parts = ("both", "first", "second", "neither")
         return {
-            name: {"count": int(groups[name].sum()), **{
+            name: {"count": int(among[name].sum()), **{
                 part: round(float(value), 4)
                 for part, value in zip(parts, np.mean(each, axis=0), strict=True)}}
             for name, each in rows.items()
         }
 
-    return {"recall": recall, "found": shares(second), "found_twice": shares(again)}
+    return {"recall": recall, "found": shares(second, groups),
+            "found_twice": shares(again, groups), "found_by_label": shares(second, by_label)}
