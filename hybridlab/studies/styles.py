@@ -139,7 +139,7 @@ def fused_logits(shop: Workshop, there: Workshop, *, tuned: bool) -> tuple[Tenso
     if tuned and shop.config.tune_epochs:
         clip = there.seen_by(trained.model.clip, there.images("test"))
     else:
-        clip = there.clip_view("test")  # not `views`: a decoder would be trained in this style
+        clip = there._clip_view("test")  # not `views`: a decoder would be trained in this style
     return trained.val, stages.fused_logits(trained.model.eval(), rnn, clip)
 
 
