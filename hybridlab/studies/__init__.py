@@ -34,9 +34,8 @@ RECORDED: dict[int, tuple[str, ...]] = {
         "hybridlab.studies.styles", "hybridlab.studies.within", "hybridlab.studies.within_pictures",
     ),
     5: (
-        "hybridlab.studies.fusions", "hybridlab.studies.fused_000", "hybridlab.studies.fused_100",
-        "hybridlab.studies.fused_styles", "hybridlab.studies.fused_unseen",
-        "hybridlab.studies.fused_seen",
+        "hybridlab.studies.fusions", "hybridlab.studies.fused_styles",
+        "hybridlab.studies.fused_unseen", "hybridlab.studies.fused_seen",
     ),
     8: ("hybridlab.studies.parts",),
 }

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridlab.training.sampling import own_share
+from hybridlab.training.stage import Stage
 from hybridlab.training.task import Task
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def each_ones(fabric: Fabric, value: Tensor) -> list[Tensor]:
 
 
 @torch.no_grad()
-def held_predictions(model: nn.Module, task: Task, fabric: Fabric) -> Tensor:
+def held_predictions(model: nn.Module, task: Task, stage: Stage, fabric: Fabric) -> Tensor:
     """Scores (n_held, ...) of all held rows, on every process, with the model at rest.
 
     Each row is computed by one process. Samplers that give all processes equally many rows count
@@ -45,7 +46,7 @@ def held_predictions(model: nn.Module, task: Task, fabric: Fabric) -> Tensor:
     for module in modes:
         module.training = False
     rows, world = torch.arange(task.n_held), fabric.world_size
-    own = task.predict(model, own_share(rows, fabric.global_rank, world)).cpu()
+    own = task.predict(model, own_share(rows, fabric.global_rank, world), stage).cpu()
     for module, mode in modes.items():
         module.training = mode
     padded = own.new_zeros(math.ceil(task.n_held / world), *own.shape[1:])

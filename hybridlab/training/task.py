@@ -40,7 +40,7 @@ class Task(Protocol):
     def sums(self, model: nn.Module, batch: Any, stage: Stage) -> Mapping[str, Tensor]:
         """Each term of the loss, as a sum over the given rows, which may be none."""
 
-    def predict(self, model: nn.Module, rows: Tensor) -> Tensor:
+    def predict(self, model: nn.Module, rows: Tensor, stage: Stage) -> Tensor:
         """Scores (n, ...) of rows to validate on, which may be none."""
 
     def score(self, predictions: Tensor) -> float:

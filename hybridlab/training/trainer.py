@@ -294,7 +294,8 @@ class _Run:
         score, best = math.nan, False
         if self.task.n_held:
             with learner.average.swapped_in(learner.modules) if learner.average else nullcontext():
-                score = self.task.score(held_predictions(self.model, self.task, self.fabric))
+                found = held_predictions(self.model, self.task, stage, self.fabric)
+            score = self.task.score(found)
             best = not self.at.best or score > self.at.best_score
             self.at.worse += 1
             if best:
