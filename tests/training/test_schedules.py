@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hybridlab.training import stage
 from hybridlab.training.schedules import SCHEDULES, one_cycle, share_at, warmup_cosine
 
 
@@ -48,6 +49,10 @@ def test_the_cosine_is_torchs_after_the_warm_up():
         assert warmup_cosine(step, 100) == pytest.approx(torchs.get_last_lr()[0], abs=1e-9)
         optimiser.step()
         torchs.step()
+
+
+def test_a_stage_can_name_every_schedule():
+    assert tuple(SCHEDULES) == stage.SCHEDULES  # which is read without torch
 
 
 def test_warm_up_is_linear_and_then_the_peak():
