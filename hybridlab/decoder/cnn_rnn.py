@@ -189,6 +189,22 @@ class LabelDecoder(nn.Module):
         """
         self._check(tokens)
         self._refuse_dropout()
+        return self._write(tokens, allow_repeats)
+
+    def decode_to_learn(self, tokens: Tensor) -> Decoded:
+        """The same, with gradients, and in training mode with dropout: for a fusion that teaches
+        the decoder what it would like to hear.
+
+        They flow through scores and states. Which label is written is a choice, and has none: one
+        that changed it would have to be estimated (trap 22).
+
+        Raises:
+            ValueError: as `decode`.
+        """
+        self._check(tokens)
+        return self._write(tokens, allow_repeats=False)
+
+    def _write(self, tokens: Tensor, allow_repeats: bool) -> Decoded:
         batch = len(tokens)
         values, keys, state = self._start(tokens)
         chosen = self._first(batch)

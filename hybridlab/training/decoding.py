@@ -13,21 +13,15 @@ from torch import Tensor
 from hybridlab.data.boxes import LabelBoxes
 from hybridlab.decoder.cnn_rnn import LabelDecoder, sequence_loss
 from hybridlab.decoder.decoded import Decoded
-from hybridlab.decoder.matching import minimal_loss_alignment, predicted_label_alignment
-from hybridlab.decoder.orders import by_size, frequent_first, random_order, rare_first
-from hybridlab.decoder.orders import reading_order as in_reading_order
+from hybridlab.decoder.orders import random_order
 from hybridlab.decoder.sequences import PAD, to_sequences
 from hybridlab.training.held import Held, seeded
+from hybridlab.training.label_ranks import aligned, share_of_truth, standing_ranks, steps_needed
 from hybridlab.training.loop import Report, silent, train
-from hybridlab.training.recipes import ALIGNED, DecoderRecipe, truth_share
+from hybridlab.training.recipes import ALIGNED, DecoderRecipe
 
 CHUNK = 256
 Ranks = Callable[[Tensor], Tensor]  # row numbers (B,) -> ranks (L,) or (B, L)
-_ALIGN = {"pla": predicted_label_alignment, "mla": minimal_loss_alignment}
-
-
-class TooManyLabelsError(ValueError):
-    """An image has more labels than the decoder may write."""
 
 
 class DecodedSplit(NamedTuple):
@@ -70,7 +64,7 @@ def fit_decoder(
     """
     if len(tokens) != len(targets):
         raise ValueError(f"tokens has {len(tokens)} images and targets {len(targets)} rows")
-    steps = _steps(targets, recipe)
+    steps = steps_needed(targets, recipe)
     decoder = seeded(
         seed,
         lambda: LabelDecoder(
@@ -85,7 +79,7 @@ def fit_decoder(
         label_seq = to_sequences(targets[rows], ranks(rows))
         step_logits = decoder(tokens[rows].float(), label_seq, share.next(), draw)
         if recipe.order in ALIGNED:
-            label_seq = _ALIGN[recipe.order](step_logits, targets[rows])
+            label_seq = aligned(recipe.order, step_logits, targets[rows])
         return sequence_loss(step_logits, label_seq)
 
     def score() -> float:
@@ -166,43 +160,13 @@ class _Share:
     def next(self) -> float:
         progress = self.step / max(1, self.steps - 1)
         self.step += 1
-        if self.recipe.feeding == "scheduled":
-            return truth_share(min(1.0, progress), self.recipe.least_truth)
-        return 1.0 if self.recipe.feeding == "teacher" else 0.0
-
-
-def _steps(targets: Tensor, recipe: DecoderRecipe) -> int:
-    """T of free-running decoding."""
-    counts = (targets > 0).sum(dim=1)
-    most = int(counts.max()) if len(counts) else 0
-    if recipe.max_steps == 0:
-        return most + 2
-    if most + 1 > recipe.max_steps:
-        row = int(counts.argmax())
-        raise TooManyLabelsError(
-            f"image {row} has {most} labels, which takes {most + 1} steps with STOP, but "
-            f"max_steps is {recipe.max_steps}; raise it, or give 0 for one that fits"
-        )
-    return recipe.max_steps
+        return share_of_truth(self.recipe, progress)
 
 
 def _ranks(
     order: str, targets: Tensor, boxes: LabelBoxes | None, draw: torch.Generator
 ) -> Ranks:
-    if order in ("size", "reading"):
-        if boxes is None or boxes.areas.shape != tuple(targets.shape):
-            has = "none were given" if boxes is None else f"they are of shape {boxes.areas.shape}"
-            raise ValueError(
-                f"order {order!r} needs the boxes of all {tuple(targets.shape)} labels, but {has}; "
-                "see data.boxes.label_boxes"
-            )
-        each = (
-            by_size(torch.from_numpy(boxes.areas)) if order == "size"
-            else in_reading_order(torch.from_numpy(boxes.centres), boxes.height)
-        )
-        return lambda rows: each[rows]
     if order == "random":
         return lambda rows: random_order(len(rows), targets.shape[1], draw)
-    # an aligned order begins with any: it only tells how many labels there are
-    same = rare_first(targets) if order == "rare" else frequent_first(targets)
-    return lambda rows: same
+    standing = standing_ranks(order, targets, boxes)
+    return (lambda rows: standing[rows]) if standing.dim() == 2 else (lambda rows: standing)

@@ -56,6 +56,32 @@ def test_every_sequence_ends_in_stop_and_the_mask_says_where(decoder):
         assert all(label == PAD for label in seq[stop + 1 :])
 
 
+@pytest.mark.parametrize("read", ["probs", "h_rnn", "step_states"])
+def test_decoding_to_learn_says_the_same_and_hands_gradients_back(decoder, read):
+    seen = tokens(5)
+    said, learning = decoder.decode(seen), decoder.decode_to_learn(seen)
+    for name, value in vars(said).items():
+        assert torch.equal(getattr(learning, name), value) and not value.requires_grad
+    found = getattr(decoder.decode_to_learn(seen.requires_grad_(True)), read)
+    weights = torch.randn_like(found)
+    (found * weights).sum().backward()
+    assert decoder.rnn.weight_hh_l0.grad.abs().sum() > 0 and seen.grad.abs().sum() > 0
+    if read == "probs":  # against teacher forcing on what was written, whose gradients torch knows
+        ours = {name: each.grad.clone() for name, each in decoder.named_parameters()}
+        decoder.zero_grad()
+        steps = decoder(seen, said.label_seq)
+        probs = steps.softmax(dim=-1)[..., :-1].masked_fill(~said.mask[..., None], 0)
+        (probs.amax(dim=1) * weights).sum().backward()
+        for name, each in decoder.named_parameters():
+            assert torch.allclose(each.grad, ours[name], atol=1e-5), name
+
+
+def test_decoding_to_learn_drops_in_training_mode(decoder):
+    seen = tokens(3)
+    one, two = (decoder.train().decode_to_learn(seen).step_logits[:, 0] for _ in range(2))
+    assert not torch.allclose(one, two)
+
+
 def test_a_row_does_not_depend_on_its_company(decoder):
     whole = decoder.decode(tokens(9))
     lengths = set(whole.mask.sum(1).tolist())

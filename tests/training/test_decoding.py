@@ -7,9 +7,10 @@ import torch
 
 from hybridlab.data.boxes import LabelBoxes
 from hybridlab.decoder import matching
-from hybridlab.training import decoding
-from hybridlab.training.decoding import TooManyLabelsError, decode_all, fit_decoder
+from hybridlab.training import decoding, label_ranks
+from hybridlab.training.decoding import decode_all, fit_decoder
 from hybridlab.training.held import Held
+from hybridlab.training.label_ranks import TooManyLabelsError
 from hybridlab.training.recipes import FEEDING, ORDERS, DecoderRecipe, truth_share
 
 LABELS, PLACES, CHANNELS = 5, 3, 6
@@ -71,7 +72,7 @@ def test_scheduled_sampling_falls_from_truth_to_its_least(monkeypatch):
 
 def test_aligned_orders_are_fed_their_own_words_and_aligned_to_them(monkeypatch):
     seen = []
-    monkeypatch.setitem(decoding._ALIGN, "pla", lambda logits, targets: seen.append(1) or
+    monkeypatch.setitem(label_ranks._ALIGN, "pla", lambda logits, targets: seen.append(1) or
                         matching.predicted_label_alignment(logits, targets))
     tokens, targets, _ = task(16)
     recipe = DecoderRecipe(order="pla", feeding="free", dim=8, epochs=1, batch_size=8)
