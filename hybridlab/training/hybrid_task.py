@@ -1,59 +1,48 @@
-"""The hybrid as a task of the trainer: cached views while encoders rest, pictures once they learn.
+"""The hybrid as a task of the trainer: every joint phase, with one loss (seed 000, section 4).
 
-Phase 1 trains what joins the views; nothing before it changes, so the views are computed once.
-Phase 2 lets CLIP's vision tower learn: it looks at the pictures anew, and the CNN-RNN's view stays
-cached (seed 000, section 4).
+Phase 1 trains what joins the views, which are computed once. In phase 2 CLIP's vision tower learns
+and looks at the pictures anew; the CNN-RNN may join it by a switch: a stage that names "cnn" or
+"decoder". Training end to end is a single stage that names everything.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from hybridlab.decoder.cnn_rnn import LabelDecoder, sequence_loss
+from hybridlab.decoder.orders import frequent_first
+from hybridlab.decoder.sequences import to_sequences
 from hybridlab.evaluation.metrics import mean_ap
-from hybridlab.fusion.view import View, joined
 from hybridlab.model import HybridClassifier
 from hybridlab.total_loss import loss_terms
-from hybridlab.training.features import chunks
+from hybridlab.training.augmentation import ObjectBoxes, augmentation
+from hybridlab.training.hybrid_data import HybridData, kept_views, looks_of, views_of
 from hybridlab.training.stage import Stage
 
+TERMS = ("classification", "contrastive", "decoder")
 _ROWS = 256  # images that are fused at once where nothing is learnt
-
-
-@dataclass(frozen=True)
-class HybridData:
-    """One split, as far as a training needs it.
-
-    Attributes:
-        targets: (N, L) in {0, 1} or -1.
-        rnn, clip: the cached views of frozen encoders; on the training split the CNN-RNN's is
-            cross-fitted.
-        images: (N, 3, H, W) uint8, where CLIP's tower is to learn.
-    """
-
-    targets: Tensor
-    rnn: View
-    clip: View
-    images: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.targets)
 
 
 class HybridTask:
     """Data, loss and score of the hybrid's joint phases.
 
-    Terms of the loss are "classification" and "contrastive"; a stage's weights say how much each
-    counts, and one that it does not name is left out.
+    Terms of the loss are "classification", "contrastive" and, where the CNN-RNN learns, "decoder", the
+    cross-entropy of its next label with true labels told, most frequent first; a stage's weights
+    say how much each counts (alpha, beta, gamma), and one that it does not name is left out.
+
+    A decoder that learns has seen the training images, and so have its opinions of them: the fusion
+    will trust them too much (trap 6). That is the price of the switch, and is to be measured.
 
     Args:
         train, held: the splits to learn from and to be judged by (mAP of the label head).
         classification, alignment: as in `total_loss.loss_terms`.
+        fold_decoders: by the numbers of `train.folds`.
+        seed: of augmentation.
 
     Raises:
         ValueError: splits of different labels.
@@ -61,7 +50,7 @@ class HybridTask:
 
     def __init__(
         self, train: HybridData, held: HybridData, classification: str = "bce",
-        alignment: str = "infonce",
+        alignment: str = "infonce", fold_decoders: Sequence[LabelDecoder] = (), seed: int = 0,
     ):
         if train.targets.shape[1] != held.targets.shape[1]:
             raise ValueError(
@@ -70,6 +59,8 @@ class HybridTask:
             )
         self.train, self.held = train, held
         self.classification, self.alignment = classification, alignment
+        self.fold_decoders, self.seed = tuple(fold_decoders), seed
+        self.ranks = frequent_first(train.targets)
         self.n_samples, self.n_held = len(train), len(held)
 
     def describe(self) -> Mapping[str, Any]:
@@ -84,38 +75,61 @@ class HybridTask:
         }
 
     def difficulty(self, name: str) -> tuple[float, ...]:
-        """How many labels each training image has ("labels").
+        """How many labels each training image has ("labels"), or how crowded it is ("clutter").
 
         Raises:
-            ValueError: an unknown name.
+            ValueError: an unknown name, or clutter that is not known.
         """
-        if name != "labels":
-            raise ValueError(f"curriculum is {name!r}; this task knows 'labels'")
-        return tuple((self.train.targets > 0).sum(dim=1).tolist())
+        if name == "labels":
+            return tuple((self.train.targets > 0).sum(dim=1).tolist())
+        if name == "clutter" and self.train.clutter is not None:
+            return tuple(self.train.clutter.tolist())
+        raise ValueError(
+            f"curriculum is {name!r}; this task knows 'labels', and 'clutter' where the data says "
+            "how crowded each image is"
+        )
 
     def batch(self, rows: Tensor, stage: Stage, epoch: int) -> dict[str, Any]:
-        """Views of the rows, and what learners look at in their place."""
-        return _taken(self.train, rows, tower_learns(stage))
+        """Targets and kept views of the rows, and the pictures that something looks at."""
+        looks, data = looks_of(stage), self.train
+        taken: dict[str, Any] = {"targets": data.targets[rows], **kept_views(data, rows, looks)}
+        if looks.at_pictures:
+            taken["images"] = _images(data, rows, stage)
+            if data.folds is not None:
+                taken["folds"] = data.folds[rows]
+        if stage.augment:
+            change, boxes = augmentation(stage.augment), data.boxes
+            taken["images"], taken["targets"] = change(
+                taken["images"], taken["targets"],
+                [(self.seed, epoch, row) for row in rows.tolist()],
+                None if boxes is None else ObjectBoxes(boxes.labels[rows], boxes.boxes[rows]),
+            )
+        return taken
 
     def counts(self, rows: Tensor, stage: Stage) -> dict[str, float]:
-        """Annotated entries; images with a positive, or all where the alignment asks each text."""
+        """Annotated entries; images with a positive, or all where the alignment asks each text; and
+        steps of label sequences. They are those of the pictures as they are: a crop that drops
+        labels leaves the weights of the terms alone."""
         targets = self.train.targets[rows]
         every = {
             "classification": float((targets >= 0).sum()),
             "contrastive": float(len(rows) if self.alignment == "sigmoid" else
                                  (targets > 0).any(dim=1).sum()),
+            "decoder": float((targets > 0).sum() + len(rows)),
         }
         return {name: every[name] for name in _weighed(stage)}
 
     def sums(
         self, model: nn.Module, batch: Mapping[str, Any], stage: Stage
     ) -> dict[str, Tensor]:
-        """Both terms, each a mean over these rows times what it is a mean of."""
-        hybrid = cast(HybridClassifier, model)
-        out = hybrid.fuse(*_views(hybrid, batch))
+        """Each term as a mean over these rows times what it is a mean of."""
+        hybrid, looks = cast(HybridClassifier, model), looks_of(stage)
+        seen = views_of(hybrid, batch, looks, self.fold_decoders)
+        out = hybrid.fuse(seen.rnn, seen.clip)
         targets, names = batch["targets"], _weighed(stage)
         terms = loss_terms(
-            out.logits, targets, out.contrastive_logits if "contrastive" in names else None,
+            out.logits.float(), targets,
+            out.contrastive_logits.float() if "contrastive" in names else None,
             classification=self.classification, alignment=self.alignment,
         )
         own = {
@@ -123,89 +137,63 @@ class HybridTask:
             "contrastive": torch.tensor(len(targets)) if self.alignment == "sigmoid" else
             (targets > 0).any(dim=1).sum(),
         }
-        return {name: terms[name] * own[name].to(terms[name].device) for name in names}
+        found = {name: terms[name] * own[name].to(terms[name].device)
+                 for name in names if name != "decoder"}
+        if "decoder" in names:
+            found["decoder"] = self._decoder_loss(hybrid, seen.tokens, targets, stage)
+        return {name: found[name] for name in names}
+
+    def _decoder_loss(
+        self, model: HybridClassifier, tokens: Tensor | None, targets: Tensor, stage: Stage
+    ) -> Tensor:
+        if tokens is None:
+            raise ValueError(
+                f"stage {stage.name!r} weighs 'decoder', but nothing of the CNN-RNN learns in it; "
+                "name 'decoder' among its parts, or leave the weight out"
+            )
+        decoder = model.decoder
+        if not len(targets):
+            return 0.0 * sum((each.sum() for each in decoder.parameters()), tokens.sum())
+        label_seq = to_sequences(targets, self.ranks.to(targets.device))
+        steps = (label_seq >= 0).sum()
+        return sequence_loss(decoder(tokens, label_seq).float(), label_seq) * steps
 
     def predict(self, model: nn.Module, rows: Tensor, stage: Stage) -> Tensor:
         """Logits (n, L) of held rows."""
-        looks = tower_learns(stage)
-        hybrid = cast(HybridClassifier, model)
+        hybrid, looks = cast(HybridClassifier, model), looks_of(stage, augmented=False)
         device = next(model.parameters()).device
-        found = [
-            hybrid.fuse(*_views(hybrid, _moved(_taken(self.held, few, looks), device))).logits
-            for few in rows.split(_ROWS)
-        ]
-        return torch.cat(found) if found else torch.empty(0, self.train.targets.shape[1])
+        found = []
+        for few in rows.split(_ROWS):
+            taken = kept_views(self.held, few, looks)
+            if looks.at_pictures:
+                taken["images"] = _images(self.held, few, stage)
+            moved = {name: value.to(device) for name, value in taken.items()}
+            seen = views_of(hybrid, moved, looks)
+            found.append(hybrid.fuse(seen.rnn, seen.clip).logits)
+        return torch.cat(found) if len(rows) else torch.empty(0, self.train.targets.shape[1])
 
     def score(self, predictions: Tensor) -> float:
         """Mean average precision."""
         return mean_ap(predictions.float().numpy(), self.held.targets.numpy()).value
 
 
-def tower_learns(stage: Stage) -> bool:
-    """Whether CLIP's tower learns in a stage, and so cannot be cached.
-
-    Raises:
-        ValueError: the CNN or the decoder learns, of which the fusion needs opinions that are
-            cross-fitted.
-    """
-    first = {part.module.partition(".")[0] for part in stage.parts}
-    if early := sorted(first & {"", "cnn", "decoder"}):
+def _images(data: HybridData, rows: Tensor, stage: Stage) -> Tensor:
+    if data.images is None:
         raise ValueError(
-            f"stage {stage.name!r} lets {early[0] or 'the whole model'!r} learn; train CNN and "
-            "decoder before the joint phases: on the training images the fusion hears opinions "
-            "that are cross-fitted, and they would be another decoder's"
+            f"in stage {stage.name!r} an encoder looks at pictures, because it learns or they are "
+            "augmented, but the data holds no images; give them"
         )
-    return "clip" in first
+    return data.images[rows]
 
 
 def _weighed(stage: Stage) -> list[str]:
     named = {"classification": 1.0} if not stage.weights else stage.weights
-    if strange := sorted(set(named) - {"classification", "contrastive"}):
+    if strange := sorted(set(named) - set(TERMS)):
         raise ValueError(
             f"stage {stage.name!r} weighs {', '.join(strange)}; the hybrid's terms are "
-            "classification and contrastive"
+            f"{', '.join(TERMS)}"
         )
     kept = [name for name, weight in named.items() if weight > 0]
     if not kept:
         raise ValueError(f"all weights of stage {stage.name!r} are 0; nothing would be learnt")
     return kept
-
-
-def _taken(data: HybridData, rows: Tensor, looks: bool) -> dict[str, Any]:
-    """Some rows of a split, as plain tensors, which can be moved to a device.
-
-    Args:
-        looks: CLIP's tower looks at the images.
-    """
-    taken: dict[str, Any] = {"targets": data.targets[rows]}
-    views = {"rnn": data.rnn} if looks else {"rnn": data.rnn, "clip": data.clip}
-    if looks:
-        if data.images is None:
-            raise ValueError("CLIP's tower learns, but the data holds no images; give them")
-        taken["images"] = data.images[rows]
-    for name, view in views.items():
-        few = view.rows(rows)
-        taken[f"{name}_pooled"] = few.pooled
-        taken |= {} if few.tokens is None else {f"{name}_tokens": few.tokens.float()}
-        taken |= {} if few.mask is None else {f"{name}_mask": few.mask}
-    return taken
-
-
-def _views(model: HybridClassifier, batch: Mapping[str, Any]) -> tuple[View, View]:
-    """Both views: cached, or as the tower has them now."""
-    rnn, clip = (
-        View(batch[f"{name}_pooled"], batch.get(f"{name}_tokens"), batch.get(f"{name}_mask"))
-        if f"{name}_pooled" in batch else None for name in ("rnn", "clip")
-    )
-    assert rnn is not None
-    if clip is None:
-        tower = model.clip
-        few = list(chunks(batch["images"])) or [batch["images"]]  # a process may have no image
-        clip = joined([
-            model.clip_view(tower.encode_image(tower.preprocessing(each))) for each in few
-        ])
-    return rnn, clip
-
-
-def _moved(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
-    return {name: value.to(device) for name, value in batch.items()}

@@ -16,7 +16,9 @@ from hybridlab.encoders.cnn import build_cnn
 from hybridlab.fusion.view import View
 from hybridlab.model import HybridClassifier
 from hybridlab.total_loss import HybridLoss
-from hybridlab.training.hybrid_task import HybridData, HybridTask, tower_learns
+from hybridlab.training.augmentation import ObjectBoxes
+from hybridlab.training.hybrid_data import HybridData, looks_of, views_of
+from hybridlab.training.hybrid_task import HybridTask
 from hybridlab.training.sampling import batches, epoch_rows
 from hybridlab.training.stage import Part, Stage
 from hybridlab.training.trainer import EpochReport, StepReport, train_stages
@@ -37,7 +39,7 @@ def fabric():
 def hybrid(fusion: str = "concat", **options) -> HybridClassifier:
     torch.manual_seed(0)
     cnn = build_cnn("efficientnet_lite0", stage="stage4", image_size=64, pretrained=False)
-    decoder = LabelDecoder(cnn.channels, LABELS, dim=16, max_steps=4)
+    decoder = LabelDecoder(cnn.channels, LABELS, dim=16, max_steps=6)
     texts = F.normalize(torch.randn(LABELS, 256), dim=-1)
     clip = build_tiny_clip(pretrained=False)
     return HybridClassifier(cnn, decoder, clip, texts, dim=16, fusion=fusion, dropout=0.0,
@@ -147,21 +149,143 @@ def test_parts_of_a_batch_add_up(fabric):
         assert torch.allclose(sum(part[name] for part in parts), value, rtol=1e-5)
 
 
+CNN_RNN = (Part("cnn", 1e-4), Part("decoder", 1e-2))
+
+
+def test_the_cnn_rnn_joins_by_a_switch(fabric):
+    model = hybrid()
+    task, reports = task_of(model), []
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    stage = Stage("phase 2", (*JOINT, Part("decoder", 1e-2)), epochs=1, batch_size=5, clip=0.0,
+                  weights={"classification": 1.0, "decoder": 0.5})
+    train_stages(model, task, [stage], fabric, report=reports.append)
+    changed = {name.partition(".")[0] for name, value in model.state_dict().items()
+               if not torch.equal(value, before[name])}
+    assert changed == {"fusion", "label_head", "decoder"}
+    assert set(reports[0].terms) == {"classification", "decoder"}
+    for name, value in before.items():
+        model.state_dict()[name].copy_(value)
+    # what the fusion asks of the decoder reaches it, without the loss of its own
+    alone = Stage("phase 2", CNN_RNN, epochs=1, weights={"classification": 1.0})
+    rows = torch.arange(4)
+    model.requires_grad_(True)
+    task.sums(model, task.batch(rows, alone, 0), alone)["classification"].backward()
+    assert model.decoder.rnn.weight_hh_l0.grad.abs().sum() > 0
+    assert sum(each.grad.abs().sum() for each in model.cnn.parameters()) > 0
+    assert all(each.grad is None for each in model.clip.vision.parameters())
+    model.zero_grad()
+
+
+def test_everything_from_the_start_is_one_stage(fabric):
+    model = hybrid()
+    task, reports = task_of(model), []
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    parts = (*JOINT, *CNN_RNN, Part("clip.vision", 1e-4))
+    stage = Stage("end to end", parts, epochs=1, batch_size=7, weights={**WEIGHTS, "decoder": 1.0})
+    train_stages(model, task, [stage], fabric, report=reports.append)
+    changed = {name.partition(".")[0] for name, value in model.state_dict().items()
+               if not torch.equal(value, before[name])}
+    assert changed == {"fusion", "label_head", "contrastive_head", "decoder", "cnn", "clip"}
+    end = [each for each in reports if isinstance(each, EpochReport)][-1]
+    with torch.no_grad():  # the score is that of pictures through the whole model
+        out = model.eval()(model.cnn.preprocessing(task.held.images),
+                           model.clip.preprocessing(task.held.images))
+    assert task.score(out.logits) == pytest.approx(end.score)
+
+
+def augmented_task(model: HybridClassifier) -> tuple[HybridTask, list[LabelDecoder]]:
+    others = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        others.append(LabelDecoder(model.cnn.channels, LABELS, dim=16, max_steps=6).eval())
+    train, held = data(model, ROWS, 1), data(model, HELD, 2)
+    boxes = ObjectBoxes(torch.arange(LABELS).repeat(ROWS, 1),
+                        torch.tensor([0.0, 0, 20, 20]).repeat(ROWS, LABELS, 1))
+    folds = torch.arange(ROWS) % 2
+    train = HybridData(train.targets, train.rnn, train.clip, train.images, boxes, folds)
+    return HybridTask(train, held, fold_decoders=others, seed=5), others
+
+
+def test_augmented_pictures_bypass_the_cache_and_are_decoded_by_who_has_not_seen_them(fabric):
+    model = hybrid()
+    task, others = augmented_task(model)
+    stage = Stage("phase 1", JOINT, epochs=1, batch_size=6, augment="clip", weights=WEIGHTS)
+    rows = torch.tensor([4, 1, 7, 2])
+    batch = task.batch(rows, stage, 0)
+    assert not any(name.startswith(("rnn", "clip")) for name in batch)
+    assert (batch["targets"] <= task.train.targets[rows]).all()
+    again = task.batch(rows[1:2], stage, 0)
+    assert torch.equal(again["images"], batch["images"][1:2])
+    assert not torch.equal(task.batch(rows, stage, 1)["images"], batch["images"])
+    with torch.no_grad():
+        seen = views_of(model, batch, looks_of(stage), others)
+        tokens = model.cnn(model.cnn.preprocessing(batch["images"])).tokens
+        for at, row in enumerate(rows.tolist()):
+            one = tokens[at : at + 1]
+            its = model.decoder_view(others[row % 2].decode(one), one)
+            assert torch.allclose(seen.rnn.pooled[at], its.pooled[0], atol=1e-4)
+            now = model.clip.encode_image(model.clip.preprocessing(batch["images"][at : at + 1]))
+            assert torch.allclose(seen.clip.pooled[at], now.image_emb[0], atol=1e-5)
+    reports = []
+    train_stages(model, task, [stage], fabric, report=reports.append)
+    assert len(reports) == 4  # three steps and a validation, on pictures as they are
+    with torch.no_grad():
+        still = model.fuse(task.held.rnn, task.held.clip).logits
+    assert task.score(still) == pytest.approx(reports[-1].score)
+
+
+def train_it_all(fabric, folder):
+    torch.set_num_threads(1)
+    model, reports = hybrid(), []
+    parts = (*JOINT, *CNN_RNN, Part("clip.vision", 1e-4))
+    stages = [
+        Stage("phase 1", JOINT, epochs=1, batch_size=6, weights=WEIGHTS, augment="clip"),
+        Stage("end to end", parts, epochs=1, batch_size=6, augment="clip",
+              weights={**WEIGHTS, "decoder": 1.0}),
+    ]
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    model.decoder.rnn.dropout = 0.0
+    task, _ = augmented_task(model)
+    train_stages(model, task, stages, fabric, report=reports.append)
+    told = [each.loss if isinstance(each, StepReport) else each.score for each in reports]
+    (folder / f"{fabric.world_size}-{fabric.global_rank}.json").write_text(json.dumps(told))
+
+
+def test_two_processes_follow_one_when_all_learns_from_augmented_pictures(tmp_path):
+    for world in (1, 2):
+        strategy = "auto" if world == 1 else DDPStrategy(
+            start_method="fork", find_unused_parameters=True
+        )
+        Fabric(accelerator="cpu", devices=world, strategy=strategy).launch(train_it_all, tmp_path)
+    one, two = (json.loads((tmp_path / f"{world}-0.json").read_text()) for world in (1, 2))
+    assert two == pytest.approx(one, abs=1e-3)
+
+
+def test_a_curriculum_by_clutter_asks_the_data():
+    model = hybrid()
+    task = task_of(model)
+    train = HybridData(task.train.targets, task.train.rnn, task.train.clip,
+                       clutter=torch.arange(ROWS).float())
+    assert HybridTask(train, task.held).difficulty("clutter") == tuple(range(ROWS))
+    with pytest.raises(ValueError, match="'clutter' where the data says how crowded"):
+        task.difficulty("clutter")
+
+
 def test_mistakes_are_named():
     model = hybrid()
     task = task_of(model)
-    for part in ("", "cnn", "cnn.trunk", "decoder"):
-        with pytest.raises(ValueError, match="train CNN and decoder before the joint phases"):
-            tower_learns(Stage("s", (Part(part, 0.1),), epochs=1))
     rows = torch.arange(2)
     for weights, words in (({"volume": 1.0}, "weighs volume"),
                            ({"contrastive": 0.0}, "nothing would be learnt")):
         with pytest.raises(ValueError, match=words):
             task.counts(rows, Stage("s", JOINT, epochs=1, weights=weights))
-    with pytest.raises(ValueError, match="curriculum is 'clutter'; this task knows 'labels'"):
-        task.difficulty("clutter")
+    deaf = Stage("s", JOINT, epochs=1, weights={"decoder": 1.0})
+    with pytest.raises(ValueError, match="nothing of the CNN-RNN learns in it"):
+        task.sums(model, task.batch(rows, deaf, 0), deaf)
     blind = HybridTask(HybridData(task.train.targets, task.train.rnn, task.train.clip), task.held)
-    with pytest.raises(ValueError, match="tower learns, but the data holds no images"):
+    with pytest.raises(ValueError, match="an encoder looks at pictures.*the data holds no images"):
         blind.batch(rows, Stage("s", (Part("clip.vision", 0.1),), epochs=1), 0)
     other = HybridData(torch.zeros(2, 3), View(torch.zeros(2, 3)), View(torch.zeros(2, 256)))
     with pytest.raises(ValueError, match="train has 5 labels and held 3"):
