@@ -168,8 +168,9 @@ class HybridClassifier(nn.Module):
         assert clip_pixels is not None
         return self.fuse(rnn, self.clip_view(self.clip.encode_image(clip_pixels)), decoded)
 
-    def decoder_view(self, decoded: Decoded, cnn_tokens: Tensor) -> View:
-        """What of a free-running decoding, and of the map that it read, enters the fusion."""
+    def decoder_view(self, decoded: Decoded | None, cnn_tokens: Tensor) -> View:
+        """What of a free-running decoding, and of the map that it read, enters the fusion. Of the
+        map alone, no decoding is needed."""
         return cnn_rnn_view(self.view, decoded, cnn_tokens, self.tokens if self.attends else None)
 
     def clip_view(self, features: ImageFeatures | GemmaFeatures) -> View:

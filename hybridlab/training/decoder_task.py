@@ -28,6 +28,7 @@ from hybridlab.training.label_ranks import (
 )
 from hybridlab.training.recipes import ALIGNED, DecoderRecipe
 from hybridlab.training.stage import Stage
+from hybridlab.training.task import zero_of
 
 
 class DecoderTask:
@@ -46,6 +47,8 @@ class DecoderTask:
         TooManyLabelsError: an image has more labels than `recipe.max_steps` lets be written.
         ValueError: sizes that disagree, or an order by boxes without boxes.
     """
+
+    rows_meet = False
 
     def __init__(
         self, targets: Tensor, tokens: Tensor | None, held_targets: Tensor,
@@ -101,7 +104,7 @@ class DecoderTask:
 
     def batch(self, rows: Tensor, stage: Stage, epoch: int) -> dict[str, Any]:
         """Tokens, targets and label sequences of the rows, and the share of truth."""
-        taken = {
+        taken: dict[str, Any] = {
             "targets": self.targets[rows],
             "label_seq": to_sequences(self.targets[rows], self._ranks(rows, epoch)),
             "truth": share_of_truth(self.recipe, epoch / max(1, stage.epochs - 1)),
@@ -126,7 +129,7 @@ class DecoderTask:
         if tokens is None:
             tokens = self._nothing(decoder, len(label_seq))
         if not len(tokens):  # the share of a process may be empty
-            return {"sequence": 0.0 * sum(each.sum() for each in decoder.parameters())}
+            return {"sequence": zero_of(decoder)}
         step_logits = decoder(tokens.float(), label_seq, batch["truth"])
         if self.recipe.order in ALIGNED:
             label_seq = aligned(self.recipe.order, step_logits, batch["targets"])

@@ -23,6 +23,7 @@ from hybridlab.total_loss import loss_terms
 from hybridlab.training.augmentation import ObjectBoxes, augmentation
 from hybridlab.training.hybrid_data import HybridData, kept_views, looks_of, views_of
 from hybridlab.training.stage import Stage
+from hybridlab.training.task import zero_of
 
 TERMS = ("classification", "contrastive", "decoder")
 _ROWS = 256  # images that are fused at once where nothing is learnt
@@ -31,9 +32,9 @@ _ROWS = 256  # images that are fused at once where nothing is learnt
 class HybridTask:
     """Data, loss and score of the hybrid's joint phases.
 
-    Terms of the loss are "classification", "contrastive" and, where the CNN-RNN learns, "decoder", the
-    cross-entropy of its next label with true labels told, most frequent first; a stage's weights
-    say how much each counts (alpha, beta, gamma), and one that it does not name is left out.
+    Terms of the loss are "classification", "contrastive" and, where the CNN-RNN learns, "decoder":
+    the cross-entropy of its next label with true labels told, most frequent first. A stage's
+    weights say how much each counts (alpha, beta, gamma); one that it does not name is left out.
 
     A decoder that learns has seen the training images, and so have its opinions of them: the fusion
     will trust them too much (trap 6). That is the price of the switch, and is to be measured.
@@ -47,6 +48,8 @@ class HybridTask:
     Raises:
         ValueError: splits of different labels.
     """
+
+    rows_meet = False
 
     def __init__(
         self, train: HybridData, held: HybridData, classification: str = "bce",
@@ -153,7 +156,7 @@ class HybridTask:
             )
         decoder = model.decoder
         if not len(targets):
-            return 0.0 * sum((each.sum() for each in decoder.parameters()), tokens.sum())
+            return zero_of(decoder) + 0.0 * tokens.sum()
         label_seq = to_sequences(targets, self.ranks.to(targets.device))
         steps = (label_seq >= 0).sum()
         return sequence_loss(decoder(tokens, label_seq).float(), label_seq) * steps

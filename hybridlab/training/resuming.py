@@ -122,8 +122,8 @@ def save_training(
             model.state_dict(),
             {f"{part}.{key}": value for part, tensors in parts.items()
              for key, value in tensors.items()},
-            {"progress": at, "processes": len(noise), "settings": settings,
-             "scaler": fabric._precision.state_dict()},
+            {"progress": at, "processes": len(noise), "threads": torch.get_num_threads(),
+             "settings": settings, "scaler": fabric._precision.state_dict()},
         ))
     fabric.barrier()
 
@@ -152,6 +152,12 @@ def saved_training(
         say(
             f"the checkpoint is of {facts['processes']} processes and this run has "
             f"{fabric.world_size}: batches and steps stay the same, dropout draws anew"
+        )
+    elif facts["threads"] != torch.get_num_threads() and fabric.device.type == "cpu":
+        say(
+            f"the checkpoint is of a run on {facts['threads']} threads and this one is on "
+            f"{torch.get_num_threads()}: sums may differ in their last bit; OMP_NUM_THREADS="
+            f"{facts['threads']} makes it go on bit for bit"
         )
     told = dict(facts["progress"])
     told["parts"] = {int(stage): parts for stage, parts in told["parts"].items()}

@@ -23,6 +23,9 @@ class Task(Protocol):
     """N, the rows to train on."""
     n_held: int
     """Rows to validate on; 0 for none."""
+    rows_meet: bool
+    """Whether the loss of a row depends on the others of its batch, as in CLIP's; such a batch
+    cannot be computed in parts."""
 
     def describe(self) -> Mapping[str, Any]:
         """What a resumed run must agree with: sizes, names, hashes of the data; plain JSON."""
@@ -74,3 +77,8 @@ class Step(nn.Module):
         terms = {name: value / max(counts[name], 1) for name, value in sums.items()}
         loss = torch.stack([weights.get(name, 1.0) * each for name, each in terms.items()]).sum()
         return loss, {name: each.detach() for name, each in terms.items()}
+
+
+def zero_of(module: nn.Module) -> Tensor:
+    """0, with gradients of 0 on all of a module: the loss of a process whose share is empty."""
+    return 0.0 * torch.stack([each.sum() for each in module.parameters()]).sum()

@@ -11,17 +11,23 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from hybridlab.training.averaging import MovingAverage
-from hybridlab.training.checkpoints import CheckpointStore, Snapshot
+from hybridlab.training.checkpoints import (
+    CheckpointStore,
+    Snapshot,
+    optimiser_tensors,
+    restore_optimiser,
+)
 from hybridlab.training.freezing import FrozenCheck, only_these_learn
 from hybridlab.training.gradients import gradients, within_memory
 from hybridlab.training.guards import DivergedError, culprit
 from hybridlab.training.interrupts import Stop, stop_on_signals
+from hybridlab.training.loading import Ahead, in_parts
 from hybridlab.training.parameter_groups import parameter_groups
 from hybridlab.training.processes import held_predictions, summed
 from hybridlab.training.randomness import seeded_everywhere
@@ -98,6 +104,7 @@ def train_stages(
     report: Report = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     stop: Stop | None = None,
+    workers: int = 0,
 ) -> nn.Module:
     """Train a model stage by stage; at the end of each, what learnt holds its best epoch's weights.
 
@@ -115,6 +122,7 @@ def train_stages(
         report: called by the first process after each step and epoch.
         say: is told, line by line, of what is not as expected.
         stop: asks to leave; SIGTERM and SIGUSR1 do so, too.
+        workers: processes that make data ahead of time; the data is the same.
 
     Returns:
         the model.
@@ -131,7 +139,7 @@ def train_stages(
     first = fabric.is_global_zero
     run = _Run(
         model, task, list(stages), fabric, seed, store, save_every,
-        report if first else _nobody, say if first else _nobody, stop or Stop(),
+        report if first else _nobody, say if first else _nobody, stop or Stop(), workers,
     )
     own_seed = seed * 1009 + fabric.global_rank
     with seeded_everywhere(own_seed), torch.enable_grad(), stop_on_signals(run.stop):
@@ -157,9 +165,18 @@ class _Run:
     report: Report
     say: Callable[[str], None]
     stop: Stop
+    workers: int
 
     def __post_init__(self) -> None:
+        self.whole = self.no_parts()
+        for each in self.stages:
+            if each.accumulate > 1 and self.task.rows_meet:
+                raise ValueError(
+                    f"stage {each.name!r} computes its batches in {each.accumulate} parts, but "
+                    f"{self.whole}; give accumulate=1 and, if memory is short, a smaller batch"
+                )
         self.at = Progress()
+        self.moments: dict[str, Tensor] = {}  # of the optimiser of the stage before
         self.saved: Snapshot | None = None  # until it is taken up
         self.settings = settings_of(self.model, self.task, self.stages, self.seed)
         self.steps = sum(
@@ -194,34 +211,49 @@ class _Run:
                 self.at.next_epoch()
                 self.save(learner)
             self.take_up_noise()  # of a checkpoint at the very end of the stage
+            self.moments = optimiser_tensors(learner.optimiser, learner.names)
             modules.load_state_dict(self.at.best or learner.best_weights())
 
     def learner(self, stage: Stage, modules: nn.ModuleDict) -> Learner:
-        """An optimiser for what learns in a stage, both placed on the devices."""
+        """An optimiser for what learns in a stage, both placed on the devices. What learnt in the
+        stage before keeps its moments (trap 15)."""
         optimiser = torch.optim.AdamW(parameter_groups(
             [(module, part.lr, part.layer_decay)
              for part, module in zip(stage.parts, modules.values(), strict=True)],
             stage.weight_decay,
         ))
         wrapped, stepper = self.fabric.setup(Step(self.model, self.task, stage), optimiser)
+        names: dict[Tensor, str] = {
+            value: name for name, value in self.model.named_parameters()
+        }
+        learning = {names[each] for group in optimiser.param_groups for each in group["params"]}
+        restore_optimiser(optimiser, names, {
+            label: value for label, value in self.moments.items()
+            if label.rpartition(":")[0] in learning
+        })
         return Learner(
-            modules, optimiser, wrapped, stepper,
-            {value: name for name, value in self.model.named_parameters()},
+            modules, optimiser, wrapped, stepper, names,
             MovingAverage(modules, stage.ema) if stage.ema else None,
         )
 
     def one_epoch(self, stage: Stage, learner: Learner) -> None:
         """All batches from `at.batch` on."""
         whole = batches(self.rows(stage), stage.batch_size)
+        left = whole[self.at.batch:]
+        load = Ahead(
+            self.task, stage, self.at.epoch,
+            [piece for batch in left for piece in in_parts(self.own(batch), self.parts(stage))],
+            self.workers, pin=self.fabric.device.type == "cuda",
+        )
         self.take_up_noise()  # only now: what was drawn up to here must not move it on
-        for batch in whole[self.at.batch:]:
+        for batch in left:
             share = share_at(
                 stage.schedule, self.at.epoch * len(whole) + self.at.batch,
                 stage.epochs * len(whole), stage.warmup,
             )
             for group in learner.optimiser.param_groups:
                 group["lr"] = group["peak"] * share
-            told = self.one_step(stage, learner, batch)
+            told = self.one_step(stage, learner, batch, load)
             if learner.average is not None:
                 learner.average.update(learner.modules)
             self.at.batch, self.at.step = self.at.batch + 1, self.at.step + 1
@@ -244,16 +276,30 @@ class _Run:
             self.task.n_samples, self.seed, self.at.epoch, curriculum, self.at.epoch / stage.epochs
         )
 
-    def one_step(self, stage: Stage, learner: Learner, batch: Tensor) -> StepReport:
+    def no_parts(self) -> str:
+        """Why a batch cannot be computed in more parts; "" where it can."""
+        if self.task.rows_meet:
+            return "rows of a batch meet in this loss, and parts of it would be another loss"
+        several = self.fabric.world_size > 1
+        return "one process cannot begin a batch anew while others wait for it" if several else ""
+
+    def own(self, batch: Tensor) -> Tensor:
+        """The rows of a batch that this process computes."""
+        return own_share(batch, self.fabric.global_rank, self.fabric.world_size)
+
+    def parts(self, stage: Stage) -> int:
+        """In how many parts it computes them, one after another."""
+        return self.at.parts.get(self.at.stage, stage.accumulate)
+
+    def one_step(
+        self, stage: Stage, learner: Learner, batch: Tensor, load: Callable[[Tensor], Any]
+    ) -> StepReport:
         """Learn from one batch."""
         fabric, at = self.fabric, self.at
-        rows = own_share(batch, fabric.global_rank, fabric.world_size)
-        counts = self.task.counts(batch, stage)
+        rows, counts = self.own(batch), self.task.counts(batch, stage)
         at.parts[at.stage], (loss, terms) = within_memory(
-            lambda parts: gradients(
-                fabric, learner.wrapped, self.task, stage, at.epoch, rows, counts, parts
-            ),
-            at.parts.get(at.stage, stage.accumulate), len(rows), stage, fabric.world_size, self.say,
+            lambda parts: gradients(fabric, learner.wrapped, load, rows, counts, parts),
+            self.parts(stage), len(rows), stage, self.whole, self.say,
         )
         norm = math.nan
         if stage.clip:
@@ -275,8 +321,7 @@ class _Run:
         self, stage: Stage, learner: Learner, batch: Tensor, loss: float, norm: float
     ) -> None:
         """Say where numbers cease to be finite."""
-        rows = own_share(batch, self.fabric.global_rank, self.fabric.world_size)
-        counts = self.task.counts(batch, stage)
+        rows, counts = self.own(batch), self.task.counts(batch, stage)
         data = self.fabric.to_device(self.task.batch(rows, stage, self.at.epoch))
         why = culprit(self.model, lambda: learner.wrapped(data, counts))
         bad_loss = not math.isfinite(loss)

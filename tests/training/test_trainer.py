@@ -16,6 +16,7 @@ from hybridlab.training.checkpoints import CheckpointStore
 from hybridlab.training.freezing import FrozenChangedError
 from hybridlab.training.guards import DivergedError, MemoryAdvice
 from hybridlab.training.interrupts import Stop
+from hybridlab.training.loading import Ahead
 from hybridlab.training.resuming import ResumeError
 from hybridlab.training.sampling import batches, epoch_rows
 from hybridlab.training.schedules import warmup_cosine
@@ -36,6 +37,15 @@ def fabric():
     made = Fabric(accelerator="cpu", devices=1)
     made.launch()
     return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """A forked child has one, and sums on two may differ in their last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def states_of(store: CheckpointStore) -> dict[str, torch.Tensor]:
@@ -304,3 +314,54 @@ def test_mistakes_are_named(fabric):
     with pytest.raises(ValueError, match="weighs loudness, which the task does not sum"):
         train_stages(Toy(), ToyTask(), [Stage("s", (Part("head", 0.1),), epochs=1,
                                               weights={"loudness": 1.0})], fabric)
+
+
+def test_another_number_of_threads_is_told(fabric, tmp_path):
+    store, said = CheckpointStore(tmp_path), []
+    train_stages(Toy(), ToyTask(), stages(), fabric, store=store)
+    torch.set_num_threads(2)
+    train_stages(Toy(), ToyTask(), stages(), fabric, store=store, resume=True, say=said.append)
+    torch.set_num_threads(1)
+    assert len(said) == 1 and "on 1 threads and this one is on 2" in said[0]
+
+
+def test_what_goes_on_learning_keeps_its_moments(fabric, tmp_path):
+    """Trap 15: phase 2 adds parameters, and phase 1's go on where their optimiser was."""
+    store, kept = CheckpointStore(tmp_path), {}
+    store.save = lambda step, snapshot: kept.update({step: {
+        name: value.clone() for name, value in snapshot.training.items()}})
+    train_stages(Toy(), ToyTask(), stages(), fabric, store=store, save_every=1)
+    assert int(kept[10]["optimiser.head.1.weight:step"]) == 10
+    assert int(kept[11]["optimiser.head.1.weight:step"]) == 11
+    assert int(kept[11]["optimiser.body.0.weight:step"]) == 1  # it begins
+    before, after = (kept[step]["optimiser.head.1.weight:exp_avg_sq"] for step in (10, 11))
+    assert (after >= 0.999 * before - 1e-9).all()  # what was, and a thousandth of what is new
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_workers_see_the_same_batches_as_none(fabric, tmp_path, accumulate):
+    found = []
+    for workers in (0, 2):
+        store, reports = CheckpointStore(tmp_path / str(workers)), []
+        train_stages(Toy(), ToyTask(), stages(accumulate=accumulate), fabric, seed=2, store=store,
+                     report=reports.append, workers=workers)
+        found.append((states_of(store), [each.loss for each in reports
+                                         if isinstance(each, StepReport)]))
+    assert found[0][1] == found[1][1] and same(found[0][0], found[1][0])
+
+
+def test_after_memory_was_short_the_data_is_made_on_the_spot(fabric):
+    task, stage = ToyTask(), stages()[0]
+    pieces = [torch.arange(0, 5), torch.arange(5, 10), torch.arange(10, 15)]
+    load = Ahead(task, stage, 0, pieces, workers=1)
+    assert torch.equal(load(pieces[0])["x"], task.x[:5])
+    assert torch.equal(load(torch.arange(5, 7))["x"], task.x[5:7])  # half of what was foreseen
+    assert torch.equal(load(pieces[2])["x"], task.x[10:15])
+    assert task.seen == [[5, 6], [10, 11, 12, 13, 14]]
+
+
+def test_what_a_worker_raises_is_told(fabric):
+    task = ToyTask()
+    task.batch = lambda *_: (_ for _ in ()).throw(ValueError("row 3 is no picture"))
+    with pytest.raises(ValueError, match="row 3 is no picture"):
+        train_stages(Toy(), task, stages(), fabric, workers=1)

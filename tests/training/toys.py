@@ -27,6 +27,8 @@ class ToyTask:
     """Multi-label rows with some entries that are not annotated, and a loss of two terms, of which
     one counts rows and the other entries."""
 
+    rows_meet = False
+
     def __init__(self, n_samples: int = 21, n_held: int = 11):
         draw = torch.Generator().manual_seed(0)
         self.x = torch.randn(n_samples + n_held, 4, generator=draw)
