@@ -1,8 +1,9 @@
 """Bundles: a trained hybrid as a folder that can be copied, checked and used for prediction.
 
 A bundle is `bundle.json` (labels, thresholds, preprocessing, sizes, versions) and
-`weights.safetensors`. The frozen CNN is not in it: its weights come from their own package and are
-compared by hash. Nor is CLIP's text tower: the label texts are stored as they were encoded.
+`weights.safetensors`. A frozen CNN is not in it: its weights come from their own package and are
+compared by hash; one that was trained is. CLIP's text tower is not: the label texts are stored as
+they were encoded.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from hybridlab.bundle_format import (
     labels_hash,
     read_manifest,
 )
-from hybridlab.bundle_model import checked_cnn, skeleton, stored_tensors
+from hybridlab.bundle_model import checked_cnn, has_own_weights, skeleton, stored_tensors
 from hybridlab.data.sample import Vocabulary
 from hybridlab.encoders.cnn import CNNEncoder
 from hybridlab.files import atomic_path, free_space_check, write_json
@@ -110,7 +111,9 @@ def save_bundle(
     limits = check_thresholds(thresholds, len(vocabulary))
     from safetensors.torch import save
 
-    data = save({name: _packed(name, value, half) for name, value in stored_tensors(model).items()})
+    own_cnn = has_own_weights(model.cnn)
+    stored = stored_tensors(model, own_cnn)
+    data = save({name: _packed(name, value, half) for name, value in stored.items()})
     free_space_check(folder, int(1.1 * len(data)) + 100_000)
     precision = "float16" if half else "float32"
     manifest = {
@@ -119,7 +122,7 @@ def save_bundle(
         "labels": list(vocabulary.names),
         "labels_sha256": labels_hash(vocabulary.names),
         "thresholds": limits.tolist(),
-        **_parts(model),
+        **_parts(model, own_cnn),
         "weights": asdict(WeightsPart(hashlib.sha256(data).hexdigest(), len(data), precision)),
         "versions": _versions(),
         "info": info,
@@ -168,7 +171,8 @@ def load_bundle(
             f"{folder}: no model can be built from {MANIFEST_FILE} ({short(str(error))})"
         ) from error
     weights = manifest.weights
-    tensors = read_tensors(folder, weights.bytes, weights.sha256, stored_tensors(model))
+    expected = stored_tensors(model, manifest.cnn.own_weights)
+    tensors = read_tensors(folder, weights.bytes, weights.sha256, expected)
     # assign: the skeleton on "meta" has no memory of its own to copy into
     model.load_state_dict(tensors, strict=False, assign=True)
     model.eval().requires_grad_(False)
@@ -202,11 +206,12 @@ def _packed(name: str, value: Tensor, half: bool) -> Tensor:
     return value.clone()  # safetensors refuses tensors that share memory
 
 
-def _parts(model: HybridClassifier) -> dict[str, object]:
+def _parts(model: HybridClassifier, own_cnn: bool) -> dict[str, object]:
     cnn, clip, decoder = model.cnn, model.clip, model.decoder
     parts = {
         "cnn": CnnPart(
-            cnn.name, cnn.stage, cnn.weights_hash(), cnn.preprocessing.to_dict(), cnn.places
+            cnn.name, cnn.stage, cnn.weights_hash(), cnn.preprocessing.to_dict(), cnn.places,
+            own_cnn,
         ),
         "clip": ClipPart(clip.name, int(model.text_emb.shape[1]), clip.preprocessing.to_dict()),
         "decoder": DecoderPart(

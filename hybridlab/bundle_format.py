@@ -18,7 +18,8 @@ from hybridlab.data.sample import Vocabulary
 from hybridlab.encoders.preprocessing import Preprocessing
 
 FORMAT = "hybridlab bundle"
-FORMAT_VERSION = 2  # 2: the decoder's choices, what the fusion reads and its options
+# 2: the decoder's choices, what the fusion reads and its options; 3: a CNN with weights of its own
+FORMAT_VERSION = 3
 MAX_MANIFEST_BYTES = 16_000_000
 MAX_SIDE = 2048  # pixels an encoder may ask for; more would be an attack on the memory
 
@@ -28,13 +29,15 @@ _MOST = {"dim": 65_536, "channels": 65_536, "layers": 64, "max_steps": 10_000}
 
 @dataclass(frozen=True)
 class CnnPart:
-    """The frozen CNN: rebuilt by name, its weights compared with `weights_hash`."""
+    """The CNN: rebuilt by name, its weights compared with `weights_hash`; or, where it was trained
+    itself, its weights in the bundle."""
 
     name: str
     stage: str
     weights_hash: str
     preprocessing: dict
     places: int = ALL_PLACES
+    own_weights: bool = False
 
 
 @dataclass(frozen=True)

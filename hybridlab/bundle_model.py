@@ -18,14 +18,26 @@ from hybridlab.encoders.preprocessing import Preprocessing
 from hybridlab.model import HybridClassifier
 
 
-def stored_tensors(model: HybridClassifier) -> dict[str, Tensor]:
-    """The tensors that a bundle holds: not the CNN, and of CLIP only what sees images."""
-    kept_of_clip = ("clip.model.visual.", "clip.model.logit_scale")
+def stored_tensors(model: HybridClassifier, own_cnn: bool = False) -> dict[str, Tensor]:
+    """The tensors that a bundle holds: of CLIP only what sees images, and the CNN only where its
+    weights are no package's."""
+    kept = ("clip.model.visual.", "clip.model.logit_scale", *(("cnn.",) if own_cnn else ()))
     return {
         name: value
         for name, value in model.state_dict().items()
-        if not name.startswith(("cnn.", "clip.")) or name.startswith(kept_of_clip)
+        if not name.startswith(("cnn.", "clip.")) or name.startswith(kept)
     }
+
+
+def has_own_weights(cnn: CNNEncoder) -> bool:
+    """Whether a CNN's weights are others than those that its name stands for."""
+    try:
+        known = build_cnn(
+            cnn.name, stage=cnn.stage, image_size=cnn.preprocessing.image_size, places=cnn.places
+        )
+    except (ValueError, MissingWeightsError):
+        return True
+    return known.weights_hash() != cnn.weights_hash()
 
 
 def checked_cnn(folder: Path, part: CnnPart, cnn: CNNEncoder | None) -> CNNEncoder:
@@ -39,11 +51,13 @@ def checked_cnn(folder: Path, part: CnnPart, cnn: CNNEncoder | None) -> CNNEncod
         try:
             cnn = build_cnn(
                 part.name, stage=part.stage, image_size=preprocessing.image_size,
-                places=part.places,
+                places=part.places, pretrained=not part.own_weights,
             )
         except (ValueError, MissingWeightsError) as error:
             raise BundleError(f"{folder}: its CNN cannot be built: {error}") from error
         cnn.preprocessing = preprocessing
+        if part.own_weights:  # they come from the file, every byte of which is checked
+            return freeze(cnn)
     if cnn.weights_hash() != part.weights_hash:
         raise BundleError(
             f"{folder}: it was trained on a {part.name} with other weights than the ones here; "

@@ -8,12 +8,14 @@ import os
 import pickle
 import shutil
 import struct
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 
 from hybridlab import bundle as bundle_module
 from hybridlab.bundle import BundleError, load_bundle, save_bundle, shipped_bundle
@@ -109,6 +111,25 @@ def test_a_bundle_knows_how_many_places_its_decoder_reads(cnn, clip, tmp_path):
     pixels = again.cnn.preprocessing(IMAGES)
     assert again.cnn(pixels).tokens.shape[1] == 4 and cnn(pixels).tokens.shape[1] == 16
     assert "weights" in refusal(folder, cnn)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_cnn_that_was_trained_is_in_the_bundle(cnn, clip, tmp_path, half):
+    own = deepcopy(cnn)
+    with torch.no_grad():
+        for value in own.parameters():
+            value.add_(0.01 * torch.randn_like(value))
+    ours = hybrid(own, clip)
+    folder = save_bundle(tmp_path / "own", ours, LABELS, THRESHOLDS, info={}, half=half)
+    names = set(load_file(folder / "weights.safetensors"))
+    assert any(name.startswith("cnn.") for name in names)
+    again = load_bundle(folder).model
+    assert torch.allclose(outputs(again).logits, outputs(ours).logits, atol=0.05 if half else 1e-5)
+    random = build_cnn("efficientnet_lite0", stage="stage4", image_size=64, pretrained=False)
+    folder = save_bundle(tmp_path / "random", hybrid(random, clip), LABELS, THRESHOLDS, info={})
+    assert torch.allclose(
+        outputs(load_bundle(folder).model).logits, outputs(hybrid(random, clip)).logits, atol=1e-5
+    )
 
 
 def refusal(folder, cnn=None) -> str:
@@ -314,7 +335,7 @@ def _set(*path, value):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (_set("format_version", value=3), "update hybridlab"),
+        (_set("format_version", value=4), "update hybridlab"),
         (_set("format_version", value="1"), "format_version is '1'"),
         (_set("format_version", value=True), "format_version is True"),
         (_set("format", value="other"), "format is 'other'"),
