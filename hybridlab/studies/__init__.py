@@ -36,6 +36,7 @@ RECORDED: dict[int, tuple[str, ...]] = {
     5: (
         "hybridlab.studies.fusions", "hybridlab.studies.fused_styles",
         "hybridlab.studies.fused_unseen", "hybridlab.studies.fused_seen",
+        "hybridlab.studies.fused_000", "hybridlab.studies.fused_100",
     ),
     8: ("hybridlab.studies.parts",),
 }

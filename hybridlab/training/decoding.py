@@ -115,11 +115,16 @@ def decode_all(decoder: LabelDecoder, tokens: Tensor) -> DecodedSplit:
 
 @torch.no_grad()
 def decode_steps(decoder: LabelDecoder, tokens: Tensor) -> Decoded:
-    """Free-running decoding of a split's tokens (N, P, C), with everything that each step had.
+    """Free-running decoding of a split's tokens (N, P, C), with everything that each step had; on
+    the decoder's device, kept on the CPU.
 
     T is that of the longest sequence; behind a shorter one is what `Decoded` says.
     """
-    return together([decoder.decode(few.float()) for few in tokens.split(CHUNK)])
+    device = decoder.embed.weight.device
+    found = [decoder.decode(few.to(device).float()) for few in tokens.split(CHUNK)]
+    return together([
+        Decoded(**{name: value.cpu() for name, value in vars(each).items()}) for each in found
+    ])
 
 
 def together(found: Sequence[Decoded]) -> Decoded:

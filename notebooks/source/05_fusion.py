@@ -582,14 +582,29 @@ print(recorded_table(against(study, "concat, the mean of the CNN's map"), ("mean
 # Theory says: where labels keep no company, a decoder of label sequences has nothing to add.
 
 # %%
+MEASURES = ("mean_ap", "of1", "exact_match")
 DIAL = {"0": recorded("fused_000"), "0.75": study, "1": recorded("fused_100")}
 for place, there in DIAL.items():
     shown = there if place != "0.75" else against(study, CONTROL)
     names = [row["name"] for row in DIAL["0"]["metrics"]["mean_ap"]["rows"]]
-    print(f"co-occurrence {place}\n{recorded_table(shown, ('mean_ap', 'of1'), names)}\n")
+    print(f"co-occurrence {place}\n{recorded_table(shown, MEASURES, names)}\n")
 
 # %% [markdown]
-# [[dial]]
+# Follow the row *opinions also past* from dial to dial: 2.9 points **lost** at 0; 0.6 gained at
+# 0.75, which may be nothing; 1.6 gained at 1, where sets that are right as a whole go from 32 to
+# 36 %. Opinions of heads in its place stay within 0.3 of nothing all along. So what a decoder adds
+# is what it knows of company, and it grows with company, as theory says.
+#
+# But theory says "nothing" at 0, and there are three points missing. A decoder writes one label
+# after another even where none follows from another. It has learnt to stop after a few, so one
+# label too many costs another its place. That is our reading; past the fusion, at any rate, nothing
+# can put such an opinion right.
+#
+# The dial moves the fusions more than it moves the decoder. At 0 one vector for the whole image
+# (*concat*) is 13 points behind label queries; at 0.75 it is 5 behind; at 1 the difference is not
+# shown any more. Where labels come in company, any of them gives the scene away, and one vector is
+# enough to say "a farm". The CNN-RNN by itself catches up, too: nine points below heads on the same
+# map at 0, and 80.0 to their 78.7 at 1.
 #
 # ## 9 · Texts as a second teacher
 #

@@ -1,0 +1,460 @@
+"""`hybridlab train`: the hybrid stage by stage, on whatever devices there are, stopped and resumed.
+
+    RUN/train.json                  what is trained, and how; a resumed run reads it again
+    RUN/checkpoints/PART/           of each part: CNN, decoder, decoders without a fold, joint
+    RUN/logs/PART/                  steps.csv, epochs.csv, and what TensorBoard reads
+    RUN/bundle/, RUN/metrics.json   at the end
+
+Each part is a training of its own, by the same trainer. A resumed run goes through all of them
+again: those that are done say so by their last checkpoint, and take no step.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor, nn
+
+from hybridlab.bundle import save_bundle
+from hybridlab.configs import DemoConfig
+from hybridlab.data.scenes import SPLITS, SceneDataset, label_matrix
+from hybridlab.data.world import WORLD, SceneConfig, with_article
+from hybridlab.decoder.cnn_rnn import LabelDecoder
+from hybridlab.encoders.clip import ClipEncoder
+from hybridlab.encoders.cnn import CNNEncoder
+from hybridlab.evaluation.metrics import mean_ap, threshold_metrics
+from hybridlab.evaluation.thresholds import per_label_thresholds
+from hybridlab.files import new_run_folder, write_json
+from hybridlab.frozen import drawn, frozen_clip, frozen_cnn, text_embeddings
+from hybridlab.fusion import ATTENTIVE
+from hybridlab.fusion.view import View
+from hybridlab.fusion.views import cnn_rnn_view
+from hybridlab.model import HybridClassifier
+from hybridlab.training.augmentation import object_boxes
+from hybridlab.training.checkpoints import CheckpointStore
+from hybridlab.training.decoder_task import DecoderTask
+from hybridlab.training.decoding import decode_steps, together
+from hybridlab.training.devices import DeviceConfig
+from hybridlab.training.encoder_task import CnnClassifier, EncoderTask
+from hybridlab.training.features import cached, clip_features, cnn_features, feature_key
+from hybridlab.training.held import seeded
+from hybridlab.training.hybrid_data import HybridData, clutter_of
+from hybridlab.training.hybrid_task import HybridTask
+from hybridlab.training.interrupts import Stop
+from hybridlab.training.logs import CsvLog, ProgressBar, TensorBoardLog
+from hybridlab.training.plans import (
+    TrainPlan,
+    decoder_stage,
+    encoder_stages,
+    joint_stages,
+    language_stage,
+)
+from hybridlab.training.recipes import ALIGNED, DecoderRecipe
+from hybridlab.training.resuming import ResumeError, differences
+from hybridlab.training.speed import with_channels_last
+from hybridlab.training.stage import Stage
+from hybridlab.training.task import Task
+from hybridlab.training.trainer import EpochReport, StepReport, train_stages
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+SETTINGS = "train.json"
+Say = Callable[[str], None]
+
+
+class BusyError(RuntimeError):
+    """Another process trains in this folder."""
+
+
+def settings_to_resume(
+    folder: Path, config: DemoConfig, plan: TrainPlan, defaults: tuple[DemoConfig, TrainPlan]
+) -> tuple[DemoConfig, TrainPlan]:
+    """What a run that is resumed was begun with.
+
+    Args:
+        config, plan: as they were given now; what is not at its default must agree with the run.
+
+    Raises:
+        ResumeError: the folder holds no run, or other settings were given; they are listed.
+    """
+    path = folder / SETTINGS
+    try:
+        told = json.loads(path.read_text("utf-8"))
+        begun = told["config"], told["plan"]
+        rates = tuple(begun[0]["linear_rates"])
+        found = DemoConfig(**{**begun[0], "linear_rates": rates}), TrainPlan(**begun[1])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResumeError(
+            f"there is no run to resume in {folder} ({path.name}: {type(error).__name__}: {error});"
+            " give the folder that `hybridlab train` named"
+        ) from error
+    changed = []
+    for given, usual, its in zip((config, plan), defaults, found, strict=True):
+        given_now, as_usual, then = (json.loads(json.dumps(asdict(each)))
+                                     for each in (given, usual, its))
+        asked = {name for name, value in given_now.items() if value != as_usual[name]}
+        changed += differences({name: then[name] for name in asked},
+                               {name: given_now[name] for name in asked})
+    if changed:
+        raise ResumeError(
+            f"the run in {folder} was begun otherwise: {'; '.join(changed)}. Resume without these "
+            "options, or begin a new run"
+        )
+    return found
+
+
+def run_training(
+    config: DemoConfig, plan: TrainPlan, devices: DeviceConfig, fabric: Fabric, folder: Path,
+    cache: Path | None = None, say: Say = lambda line: None, stop: Stop | None = None,
+) -> dict[str, Any]:
+    """Train, or go on training, and write bundle and metrics.
+
+    Args:
+        fabric: launched.
+        folder: of the run, which is made by `begin`.
+        cache: of the features of frozen encoders.
+        say: is told, line by line, what is being done.
+        stop: asks to leave.
+
+    Returns:
+        what `metrics.json` holds.
+
+    Raises:
+        BusyError: another process trains in this folder.
+        StoppedError: somebody asked to stop; the run was saved.
+        besides, as `trainer.train_stages`.
+    """
+    with ExitStack() as stack:
+        if fabric.is_global_zero:
+            stack.enter_context(_alone(folder))
+        run = StagedRun(config, plan, devices, fabric, folder, cache, say, stop or Stop())
+        return run.all_parts()
+
+
+def begin(parent: Path, config: DemoConfig, plan: TrainPlan, fabric: Fabric) -> Path:
+    """A new folder for a run, with its settings; the first process makes it, all learn of it."""
+    name = ""
+    if fabric.is_global_zero:
+        folder = new_run_folder(parent)
+        write_json(folder / SETTINGS, {"config": config.to_dict(), "plan": plan.to_dict()})
+        name = str(folder)
+    return Path(fabric.broadcast(name))
+
+
+def _alone(folder: Path) -> FileLock:
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(
+            f"another process trains in {folder}; wait for it, or begin another run"
+        ) from None
+    lock.release()
+    return lock
+
+
+class StagedRun:
+    """The parts of one run, in their order."""
+
+    def __init__(
+        self, config: DemoConfig, plan: TrainPlan, devices: DeviceConfig, fabric: Fabric,
+        folder: Path, cache: Path | None, say: Say, stop: Stop,
+    ):
+        self.config, self.plan, self.devices, self.fabric = config, plan, devices, fabric
+        self.folder, self.cache, self.stop = folder, cache, stop
+        self.say: Say = say if fabric.is_global_zero else _silent
+        scenes = SceneConfig(seed=config.seed)
+        sizes = (config.train, config.val, config.test)
+        self.scenes = {split: SceneDataset(size, split, scenes)
+                       for split, size in zip(SPLITS, sizes, strict=True)}
+        self.targets = {split: torch.from_numpy(label_matrix(data))
+                        for split, data in self.scenes.items()}
+        self.recipe = DecoderRecipe(
+            dim=config.dim, order=config.order, read=config.read, lr=config.lr,
+            feeding="free" if config.order in ALIGNED else "teacher",
+        )
+
+    def all_parts(self) -> dict[str, Any]:
+        """From the CNN to the bundle."""
+        begun = time.perf_counter()
+        cnn, clip = self.cnn(), frozen_clip()
+        texts = text_embeddings([with_article(name) for name in WORLD])
+        tokens = {split: self.cnn_tokens(cnn, split) for split in SPLITS}
+        decoder = self.decoder("decoder", tokens["train"], self.targets["train"], tokens["val"])
+        others, folds = self.fold_decoders(tokens["train"])
+        model = self.model(cnn, decoder, clip, texts)
+        data = self.data(model, tokens, others, folds)
+        if self.plan.crossfits:
+            model.fit_views(data["train"].rnn, data["train"].clip)
+        else:  # what an untrained decoder says has no scale to go by
+            model.view_clip.fit(data["train"].clip.pooled)
+        before = self.zero_shot(clip, data["test"].clip.pooled, texts)
+        stages = self.joint_stages(model)
+        task = HybridTask(data["train"], data["val"], self.config.classification,
+                          self.config.alignment, others, self.config.seed)
+        self.part("joint", model, task, stages)
+        return self.finish(model, data, stages[-1], texts, before, time.perf_counter() - begun)
+
+    # --- parts ----------------------------------------------------------------------------------
+
+    def part(self, name: str, model: nn.Module, task: Task, stages: Sequence[Stage]) -> nn.Module:
+        """One training, with a folder for its checkpoints and one for its logs."""
+        logs = self.folder / "logs" / name
+        with ProgressBar() as bar, ExitStack() as stack:
+            told: list[Callable[[StepReport | EpochReport], None]] = [bar]
+            if self.fabric.is_global_zero:
+                for log in (CsvLog(logs, stages), TensorBoardLog(logs)):
+                    stack.callback(log.close)
+                    told.append(log)
+
+            def report(each: StepReport | EpochReport) -> None:
+                for one in told:
+                    one(each)
+
+            if self.devices.channels_last:
+                with_channels_last(model)
+            train_stages(
+                model, task, stages, self.fabric, seed=self.config.seed,
+                store=CheckpointStore(self.folder / "checkpoints" / name),
+                save_every=self.plan.save_every, resume=True, report=report, say=self.say,
+                stop=self.stop, workers=self.devices.workers, compiles=self.devices.compile,
+            )
+        return model.eval()
+
+    def cnn(self) -> CNNEncoder:
+        """The CNN up to the stage that the decoder reads: as it comes, or trained on the scenes."""
+        config, plan = self.config, self.plan
+        cnn = frozen_cnn(config.cnn_size, config.cnn_stage, config.cnn_places)
+        if plan.encoder_epochs:
+            self.say("phase 0: the CNN learns the labels, with one weight for each channel")
+            boxes = object_boxes(self.scenes["train"]) if plan.augment else None
+            task = EncoderTask(
+                self.images("train"), self.targets["train"], self.images("val"),
+                self.targets["val"], boxes, config.classification, config.seed,
+            )
+            classifier = seeded(config.seed, lambda: CnnClassifier(cnn, len(WORLD)))
+            self.part("cnn", classifier, task, encoder_stages(config, plan))
+        return cnn
+
+    def decoder(
+        self, name: str, tokens: Tensor, targets: Tensor, held_tokens: Tensor | None
+    ) -> LabelDecoder:
+        """A decoder on frozen tokens, begun from a model of label sequences where the plan says so.
+
+        Args:
+            held_tokens: of the validation scenes; None keeps the last epoch.
+        """
+        config, plan = self.config, self.plan
+        decoder = seeded(config.seed, lambda: LabelDecoder(
+            tokens.shape[2], len(WORLD), dim=config.dim, dropout=0.3, read=config.read,
+        ))
+        if not plan.crossfits or not config.hears_decoder:  # it learns with the rest, or not at all
+            return decoder
+        held = self.targets["val"]
+        if plan.language_epochs:
+            self.say(f"phase 0: {name}: a language model of label sets, without pictures")
+            sets = targets if not plan.language_sets else self.label_sets(plan.language_sets)
+            task = DecoderTask(sets, None, held, None, self.recipe, seed=config.seed)
+            self.part(f"{name}, label sequences", decoder, task, [language_stage(config, plan)])
+        self.say(f"phase 0: {name}: the CNN-RNN learns to write labels one by one")
+        task = DecoderTask(
+            targets, tokens, held if held_tokens is not None else held[:0], held_tokens,
+            self.recipe, seed=config.seed,
+        )
+        self.part(name, decoder, task, [decoder_stage(config, plan, name)])
+        return decoder
+
+    def fold_decoders(self, tokens: Tensor) -> tuple[list[LabelDecoder], Tensor]:
+        """Decoders without a share of the scenes each, and which one has not seen which (N,)."""
+        config = self.config
+        order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(config.seed))
+        folds = torch.zeros(len(tokens), dtype=torch.long)
+        heard = config.view == "evidence" and config.hears_decoder
+        if not (self.plan.crossfits and heard and config.folds > 1):
+            return [], folds
+        for number, rows in enumerate(order.tensor_split(config.folds)):
+            folds[rows] = number
+        return [
+            self.decoder(
+                f"decoder without fold {number + 1}", tokens[folds != number],
+                self.targets["train"][folds != number], None,
+            )
+            for number in range(config.folds)
+        ], folds
+
+    def model(
+        self, cnn: CNNEncoder, decoder: LabelDecoder, clip: ClipEncoder, texts: Tensor
+    ) -> HybridClassifier:
+        """The hybrid with fusion and heads that know nothing yet."""
+        config = self.config
+        return seeded(config.seed, lambda: HybridClassifier(
+            cnn, decoder, clip, texts, dim=config.dim, fusion=config.fusion,
+            dropout=config.dropout, view=config.view, tokens=config.tokens,
+            without=config.without, text_bias=config.alignment == "sigmoid",
+            options=config.fusion_options, own_opinion=config.own_opinion,
+        ))
+
+    def joint_stages(self, model: HybridClassifier) -> list[Stage]:
+        """What the plan says for this model."""
+        blocks = tower_blocks(model.clip) if self.plan.plan == "gradual" else ()
+        return joint_stages(self.config, self.plan, self.config.own_opinion, blocks)
+
+    # --- data -----------------------------------------------------------------------------------
+
+    def images(self, split: str) -> Tensor:
+        """(N, 3, H, W) uint8."""
+        return drawn(self.scenes[split])
+
+    def label_sets(self, count: int) -> Tensor:
+        """(count, L): sets of labels as scenes have them, most of which are never drawn."""
+        dials = self.scenes["train"].config
+        return torch.from_numpy(label_matrix(SceneDataset(count, "train", dials)))
+
+    def cnn_tokens(self, cnn: CNNEncoder, split: str) -> Tensor:
+        """(N, P, C), half precision."""
+        def compute() -> dict[str, Tensor]:
+            self.say(f"encoding {len(self.scenes[split])} {split} scenes with the CNN")
+            return cnn_features(cnn.to(self.fabric.device), self.images(split))
+
+        return cached(self.cache, feature_key(cnn, self.scenes[split]), compute)["tokens"]
+
+    def clip_view(self, clip: ClipEncoder, split: str) -> View:
+        """CLIP's view of a split, by a tower as it is now."""
+        def compute() -> dict[str, Tensor]:
+            self.say(f"encoding {len(self.scenes[split])} {split} scenes with CLIP")
+            return clip_features(clip.to(self.fabric.device), self.images(split))
+
+        seen = cached(self.cache, feature_key(clip, self.scenes[split]), compute)
+        attends = self.config.fusion in ATTENTIVE
+        return View(seen["image_emb"], seen["tokens"].float() if attends else None)
+
+    def data(
+        self, model: HybridClassifier, tokens: dict[str, Tensor], others: list[LabelDecoder],
+        folds: Tensor,
+    ) -> dict[str, HybridData]:
+        """The three splits, with what the plan looks at."""
+        plan, found = self.plan, {}
+        looks = plan.plan != "frozen"
+        for split in SPLITS:
+            crossed = (others, folds) if others and split == "train" else None
+            extra: dict[str, Any] = {}
+            if split == "train" and looks and plan.augment:
+                extra["boxes"] = object_boxes(self.scenes[split])
+            if crossed:
+                extra["folds"] = folds
+            if split == "train" and plan.curriculum == "clutter":
+                extra["clutter"] = clutter_of(self.scenes[split])
+            found[split] = HybridData(
+                self.targets[split], self.rnn_view(model, tokens[split], crossed),
+                self.clip_view(model.clip, split), self.images(split) if looks else None, **extra,
+            )
+        return found
+
+    def rnn_view(
+        self, model: HybridClassifier, tokens: Tensor,
+        crossed: tuple[list[LabelDecoder], Tensor] | None,
+    ) -> View:
+        """The CNN-RNN's view; of the training split by decoders that have not seen the scene."""
+        config = self.config
+        reads = config.tokens if config.fusion in ATTENTIVE else None
+        seen = tokens.float() if "map" in (config.view, reads) else None
+        if config.view == "map":
+            return cnn_rnn_view("map", None, seen, reads)
+        if not config.hears_decoder:
+            width = config.dim if config.view == "state" else len(WORLD)
+            nothing = torch.zeros(len(tokens), width)
+            return View(nothing, nothing[:, None] if reads == "steps" else seen).absent()
+        if crossed is None:
+            decoded = decode_steps(model.decoder, tokens)
+        else:
+            decoders, folds = crossed
+            rows = [(folds == number).nonzero()[:, 0] for number in range(len(decoders))]
+            whole = together([decode_steps(decoder, tokens[its])
+                              for decoder, its in zip(decoders, rows, strict=True)])
+            back = torch.cat(rows).argsort()
+            decoded = type(whole)(**{name: value[back] for name, value in vars(whole).items()})
+        return cnn_rnn_view(config.view, decoded, seen, reads)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def zero_shot(self, clip: ClipEncoder, image_emb: Tensor, texts: Tensor) -> float:
+        """mAP of CLIP's tower with words alone, on the test scenes."""
+        return mean_ap((image_emb @ texts.T).numpy(), self.targets["test"].numpy()).value
+
+    @torch.no_grad()
+    def finish(
+        self, model: HybridClassifier, data: dict[str, HybridData], stage: Stage, texts: Tensor,
+        before: float, seconds: float,
+    ) -> dict[str, Any]:
+        """Thresholds from the validation scenes, figures on the test scenes, bundle."""
+        self.say("thresholds from the validation scenes, figures on the test scenes")
+        model = model.eval().to(self.fabric.device)
+        probs = {}
+        for split in ("val", "test"):
+            task = HybridTask(data[split], data[split])
+            logits = task.predict(model, torch.arange(len(data[split])), stage)
+            probs[split] = torch.sigmoid(logits.float()).cpu().numpy()
+        seen = clip_features(model.clip, self.images("test"))["image_emb"]
+        after = self.zero_shot(model.clip, seen, texts)
+        truth = {split: self.targets[split].numpy() for split in ("val", "test")}
+        limits = per_label_thresholds(probs["val"], truth["val"])
+        scored = threshold_metrics(probs["test"] >= limits.values, truth["test"])
+        metrics = {
+            "mean_ap": mean_ap(probs["test"], truth["test"]).value,
+            "of1": scored.of1, "cf1": scored.cf1,
+            "zero_shot_mean_ap": {"before": before, "after": after},
+            "seconds": round(seconds, 1), "device": str(self.fabric.device),
+            "processes": self.fabric.world_size, "precision": self.devices.precision,
+            "config": self.config.to_dict(), "plan": self.plan.to_dict(),
+        }
+        if self.fabric.is_global_zero and not (self.folder / "metrics.json").exists():
+            write_json(self.folder / "metrics.json", metrics)
+        if self.fabric.is_global_zero and not (self.folder / "bundle").exists():
+            save_bundle(
+                self.folder / "bundle", model.cpu(), WORLD, limits.values,
+                info={"made_by": "hybridlab train", "config": self.config.to_dict(),
+                      "plan": self.plan.to_dict()},
+            )
+        self.fabric.barrier()
+        return metrics
+
+
+def tower_blocks(clip: ClipEncoder) -> tuple[str, ...]:
+    """The parts of CLIP's image tower by their names in the hybrid, the last ones first.
+
+    Raises:
+        ValueError: a tower whose blocks are not known here.
+    """
+    for name in ("trunk.blocks", "trunk.stages", "transformer.resblocks"):
+        try:
+            blocks = clip.vision.get_submodule(name)
+        except AttributeError:
+            continue
+        top = [each for each in ("head", "trunk.conv_head")
+               if any(True for _ in _parameters(clip.vision, each))]
+        numbers = reversed(range(len(list(blocks.children()))))
+        return tuple(f"clip.vision.{each}" for each in (
+            *top, *(f"{name}.{number}" for number in numbers)))
+    raise ValueError(
+        f"the blocks of the tower {clip.name} are not known; choose another plan than 'gradual'"
+    )
+
+
+def _parameters(module: nn.Module, name: str) -> list[nn.Parameter]:
+    try:
+        return list(module.get_submodule(name).parameters())
+    except AttributeError:
+        return []
+
+
+def _silent(line: str) -> None:
+    """What all processes but the first say."""
