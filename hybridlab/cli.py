@@ -29,6 +29,7 @@ from hybridlab.commands import (
     Report,
     Reproduce,
     Ship,
+    Train,
     World,
 )
 from hybridlab.configs import DemoConfig
@@ -62,6 +63,7 @@ def parse(argv: Sequence[str]) -> Command:
         | Annotated[Reproduce, subcommand("reproduce")]
         | Annotated[PretrainClip, subcommand("pretrain-clip")]
         | Annotated[Ship, subcommand("ship", default=Ship(shipped))]
+        | Annotated[Train, subcommand("train", default=Train(sizes))]
     )
     complaint = io.StringIO()
     try:

@@ -18,6 +18,7 @@ from hybridlab.configs import DemoConfig, PretrainConfig
 from hybridlab.data.world import SceneConfig
 from hybridlab.grading.command import Grade
 from hybridlab.studies.reproduce import Reproduce
+from hybridlab.train_command import Train
 
 SHIPPED = "shipped"
 # A sheet is drawn in memory, about a quarter of a megabyte a scene.
@@ -200,5 +201,5 @@ class Ship:
 
 Command = (
     Demo | Predict | World | Doctor | Lab | Grade | Ablate | Report | Reproduce
-    | PretrainClip | Ship
+    | PretrainClip | Ship | Train
 )

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +57,12 @@ from hybridlab.training.plans import (
     language_stage,
 )
 from hybridlab.training.recipes import ALIGNED, DecoderRecipe
+from hybridlab.training.reports import EpochReport, StepReport
 from hybridlab.training.resuming import ResumeError, differences
 from hybridlab.training.speed import with_channels_last
 from hybridlab.training.stage import Stage
 from hybridlab.training.task import Task
-from hybridlab.training.trainer import EpochReport, StepReport, train_stages
+from hybridlab.training.trainer import train_stages
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -97,9 +97,9 @@ def settings_to_resume(
             f"there is no run to resume in {folder} ({path.name}: {type(error).__name__}: {error});"
             " give the folder that `hybridlab train` named"
         ) from error
-    changed = []
-    for given, usual, its in zip((config, plan), defaults, found, strict=True):
-        given_now, as_usual, then = (json.loads(json.dumps(asdict(each)))
+    changed: list[str] = []
+    for given, usual, its in ((config, defaults[0], found[0]), (plan, defaults[1], found[1])):
+        given_now, as_usual, then = (json.loads(json.dumps(each.to_dict()))
                                      for each in (given, usual, its))
         asked = {name for name, value in given_now.items() if value != as_usual[name]}
         changed += differences({name: then[name] for name in asked},
@@ -150,16 +150,19 @@ def begin(parent: Path, config: DemoConfig, plan: TrainPlan, fabric: Fabric) -> 
     return Path(fabric.broadcast(name))
 
 
-def _alone(folder: Path) -> FileLock:
-    lock = FileLock(folder / ".lock", timeout=0)
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder / ".lock")
     try:
-        lock.acquire()
+        lock.acquire(timeout=0)
     except Timeout:
         raise BusyError(
             f"another process trains in {folder}; wait for it, or begin another run"
         ) from None
-    lock.release()
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class StagedRun:
@@ -258,7 +261,7 @@ class StagedRun:
             tokens.shape[2], len(WORLD), dim=config.dim, dropout=0.3, read=config.read,
         ))
         if not plan.crossfits or not config.hears_decoder:  # it learns with the rest, or not at all
-            return decoder
+            return decoder.eval()
         held = self.targets["val"]
         if plan.language_epochs:
             self.say(f"phase 0: {name}: a language model of label sets, without pictures")

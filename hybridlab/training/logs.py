@@ -18,8 +18,8 @@ from typing import Any, TextIO
 import torch
 
 from hybridlab.files import write_text
+from hybridlab.training.reports import EpochReport, StepReport
 from hybridlab.training.stage import Stage
-from hybridlab.training.trainer import EpochReport, StepReport
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
 

@@ -131,14 +131,14 @@ def joint_stages(
     """
     weights = {"classification": config.alpha, "contrastive": config.beta}
     names = JOINT if own_opinion else JOINT[:-1]
-    common = {**_common(config, plan), "weights": weights, "ema": plan.ema}
-    curriculum = {"curriculum": plan.curriculum}
+    common = {**_common(config, plan), "weights": weights, "ema": plan.ema,
+              "curriculum": plan.curriculum}
     first = Stage(
         "phase 1: fusion", tuple(Part(name, config.fusion_lr) for name in names),
-        epochs=config.fusion_epochs, **common, **curriculum,
+        epochs=config.fusion_epochs, **common,
     )
     joint = tuple(Part(name, 0.1 * config.fusion_lr) for name in names)
-    second = {"epochs": config.tune_epochs, "augment": plan.augment, **common, **curriculum}
+    second = {"epochs": config.tune_epochs, "augment": plan.augment, **common}
     tower = Part("clip.vision", config.vision_lr, plan.layer_decay)
     cnn_rnn = (Part("cnn", plan.cnn_lr, plan.layer_decay), Part("decoder", 0.1 * config.lr))
     with_decoder = {**second, "weights": {**weights, "decoder": plan.gamma}}
@@ -160,7 +160,7 @@ def joint_stages(
                           plan.layer_decay)
         return [first, *_shared(steps, config.tune_epochs)]
     parts = (*(Part(name, config.fusion_lr) for name in names), tower,
-             replace(cnn_rnn[0]), Part("decoder", config.lr))
+             cnn_rnn[0], Part("decoder", config.lr))
     epochs = config.decoder_epochs + config.fusion_epochs + config.tune_epochs
     return [Stage("end to end", parts, **{**with_decoder, "epochs": epochs,
                                           "weights": {**weights, "decoder": 1.0}})]

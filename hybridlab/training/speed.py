@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from hybridlab.encoders.clip import ClipEncoder
+from hybridlab.encoders.cnn import CNNEncoder
+
 
 def with_channels_last(model: nn.Module) -> nn.Module:
     """Let convolutions keep their weights as they read them fastest; in place. On two CPU cores
@@ -15,6 +18,21 @@ def with_channels_last(model: nn.Module) -> nn.Module:
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)
     return model
+
+
+def encoder_bodies(model: nn.Module) -> list[nn.Module]:
+    """The parts of encoders in which the time goes, and which are called as modules: of a CNN its
+    trunk, of a tower its blocks."""
+    found: list[nn.Module] = []
+    for module in model.modules():
+        if isinstance(module, CNNEncoder):
+            found.append(module.trunk)
+        elif isinstance(module, ClipEncoder):
+            vision = module.vision
+            inner = getattr(vision, "trunk", vision)
+            found += [part for name, part in inner.named_children()
+                      if name in ("blocks", "stages", "transformer")]
+    return found
 
 
 def compiled(

@@ -8,7 +8,7 @@ loop is `_Run`; what it calls has files of its own: `sampling`, `gradients`, `sc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,12 @@ from hybridlab.training.interrupts import Stop, stop_on_signals
 from hybridlab.training.loading import Ahead, in_parts
 from hybridlab.training.parameter_groups import parameter_groups
 from hybridlab.training.processes import held_predictions, summed
-from hybridlab.training.randomness import seeded_everywhere
+from hybridlab.training.randomness import (
+    random_states,
+    restore_random_states,
+    seeded_everywhere,
+)
+from hybridlab.training.reports import EpochReport, Report, StepReport, StoppedError
 from hybridlab.training.resuming import (
     Learner,
     Progress,
@@ -42,53 +47,12 @@ from hybridlab.training.resuming import (
 )
 from hybridlab.training.sampling import Curriculum, batches, epoch_rows, own_share
 from hybridlab.training.schedules import share_at
+from hybridlab.training.speed import compiled, encoder_bodies
 from hybridlab.training.stage import Stage
 from hybridlab.training.task import Step, Task
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What one step did.
-
-    Attributes:
-        stage, epoch, step: where it was; `step` counts over all stages, from 1.
-        steps: of all stages.
-        loss, terms: of the whole batch, over all processes.
-        lr: rate of the last layers of the first part.
-        norm: of the gradient, before it was clipped; NaN where it is not known.
-        rows: B.
-    """
-
-    stage: str
-    epoch: int
-    step: int
-    steps: int
-    loss: float
-    terms: Mapping[str, float]
-    lr: float
-    norm: float
-    rows: int
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """What an epoch ended with: the score on the held rows, and whether it is the stage's best."""
-
-    stage: str
-    epoch: int
-    step: int
-    score: float
-    best: bool
-
-
-Report = Callable[[StepReport | EpochReport], None]
-
-
-class StoppedError(Exception):
-    """Somebody asked the run to stop; it was saved at the end of a step."""
 
 
 def train_stages(
@@ -105,6 +69,7 @@ def train_stages(
     say: Callable[[str], None] = lambda _: None,
     stop: Stop | None = None,
     workers: int = 0,
+    compiles: bool = False,
 ) -> nn.Module:
     """Train a model stage by stage; at the end of each, what learnt holds its best epoch's weights.
 
@@ -123,6 +88,7 @@ def train_stages(
         say: is told, line by line, of what is not as expected.
         stop: asks to leave; SIGTERM and SIGUSR1 do so, too.
         workers: processes that make data ahead of time; the data is the same.
+        compiles: compile the encoders; where that fails, `say` is told, and the run goes on.
 
     Returns:
         the model.
@@ -140,6 +106,7 @@ def train_stages(
     run = _Run(
         model, task, list(stages), fabric, seed, store, save_every,
         report if first else _nobody, say if first else _nobody, stop or Stop(), workers,
+        compiles,
     )
     own_seed = seed * 1009 + fabric.global_rank
     with seeded_everywhere(own_seed), torch.enable_grad(), stop_on_signals(run.stop):
@@ -166,6 +133,7 @@ class _Run:
     say: Callable[[str], None]
     stop: Stop
     workers: int
+    compiles: bool
 
     def __post_init__(self) -> None:
         self.whole = self.no_parts()
@@ -201,6 +169,8 @@ class _Run:
         """Its epochs; then what learnt takes the weights of the best one."""
         with only_these_learn(self.model, stage.parts) as modules:
             learner = self.learner(stage, modules)
+            if self.compiles:
+                self.compiles = self.compile(stage, learner)
             rests = FrozenCheck(self.model, modules, learner.optimiser)
             if self.saved is not None:
                 restore_learner(self.saved, learner, self.fabric)
@@ -235,6 +205,26 @@ class _Run:
             modules, optimiser, wrapped, stepper, names,
             MovingAverage(modules, stage.ema) if stage.ema else None,
         )
+
+    def compile(self, stage: Stage, learner: Learner) -> bool:
+        """Compile the encoders, tried on the first rows, without a trace; whether it worked."""
+        rows = self.own(torch.arange(min(self.task.n_samples, stage.batch_size)))
+        noise, weights = random_states(), {
+            name: value.clone() for name, value in learner.modules.state_dict().items()
+        }
+
+        def trial() -> None:
+            def load(some: Tensor) -> Any:
+                return self.task.batch(some, stage, self.at.epoch)
+
+            gradients(self.fabric, learner.wrapped, load, rows,
+                      self.task.counts(rows, stage), self.parts(stage))
+
+        worked = compiled(encoder_bodies(self.model), trial, self.say)
+        learner.wrapped.zero_grad(set_to_none=True)
+        learner.modules.load_state_dict(weights)  # BatchNorm may have measured
+        restore_random_states(noise)
+        return worked
 
     def one_epoch(self, stage: Stage, learner: Learner) -> None:
         """All batches from `at.batch` on."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from hybridlab.training.trainer import EpochReport, StepReport
+from hybridlab.training.reports import EpochReport, StepReport
 
 STAGE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 

@@ -16,9 +16,10 @@ from hybridlab.evaluation.metrics import mean_ap
 from hybridlab.training.decoder_task import DecoderTask
 from hybridlab.training.label_ranks import random_ranks
 from hybridlab.training.recipes import DecoderRecipe
+from hybridlab.training.reports import EpochReport, StepReport
 from hybridlab.training.sampling import batches, epoch_rows
 from hybridlab.training.stage import Part, Stage
-from hybridlab.training.trainer import EpochReport, StepReport, train_stages
+from hybridlab.training.trainer import train_stages
 
 LABELS, CHANNELS, ROWS, HELD = 4, 6, 19, 9
 STAGE = Stage("phase 0", (Part("", 0.02),), epochs=2, batch_size=7, accumulate=2)

@@ -19,9 +19,10 @@ from hybridlab.total_loss import HybridLoss
 from hybridlab.training.augmentation import ObjectBoxes
 from hybridlab.training.hybrid_data import HybridData, looks_of, views_of
 from hybridlab.training.hybrid_task import HybridTask
+from hybridlab.training.reports import EpochReport, StepReport
 from hybridlab.training.sampling import batches, epoch_rows
 from hybridlab.training.stage import Part, Stage
-from hybridlab.training.trainer import EpochReport, StepReport, train_stages
+from hybridlab.training.trainer import train_stages
 
 LABELS, ROWS, HELD = 5, 13, 7
 JOINT = tuple(Part(name, 1e-2) for name in ("fusion", "label_head", "contrastive_head"))

@@ -11,7 +11,8 @@ from lightning_fabric import Fabric
 from hybridlab.training.checkpoints import CheckpointStore
 from hybridlab.training.interrupts import Stop
 from hybridlab.training.logs import CsvLog, ProgressBar, TensorBoardLog, memory_mb
-from hybridlab.training.trainer import EpochReport, StepReport, StoppedError, train_stages
+from hybridlab.training.reports import EpochReport, StepReport, StoppedError
+from hybridlab.training.trainer import train_stages
 from hybridlab.viz.live import LivePlot, smoothed
 
 from .toys import Toy, ToyTask, stages

@@ -14,9 +14,10 @@ from hybridlab.contrastive.softmax import clip_loss
 from hybridlab.encoders.clip import build_tiny_clip
 from hybridlab.training.guards import MemoryAdvice
 from hybridlab.training.pairs_task import PairsTask
+from hybridlab.training.reports import StepReport
 from hybridlab.training.sampling import batches, epoch_rows
 from hybridlab.training.stage import Part, Stage
-from hybridlab.training.trainer import StepReport, train_stages
+from hybridlab.training.trainer import train_stages
 
 pytestmark = pytest.mark.timeout(300)
 ROWS, HELD = 13, 7

@@ -17,17 +17,13 @@ from hybridlab.training.freezing import FrozenChangedError
 from hybridlab.training.guards import DivergedError, MemoryAdvice
 from hybridlab.training.interrupts import Stop
 from hybridlab.training.loading import Ahead
+from hybridlab.training.reports import EpochReport, StepReport, StoppedError
 from hybridlab.training.resuming import ResumeError
 from hybridlab.training.sampling import batches, epoch_rows
 from hybridlab.training.schedules import warmup_cosine
 from hybridlab.training.stage import Part, Stage
 from hybridlab.training.task import Step
-from hybridlab.training.trainer import (
-    EpochReport,
-    StepReport,
-    StoppedError,
-    train_stages,
-)
+from hybridlab.training.trainer import train_stages
 
 from .toys import Toy, ToyTask, stages
 

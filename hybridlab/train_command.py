@@ -1,0 +1,82 @@
+"""`hybridlab train`: options, and what happens before and after `staged.run_training`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tyro.conf import OmitArgPrefixes
+
+from hybridlab.configs import DemoConfig
+from hybridlab.training.devices import DeviceConfig
+from hybridlab.training.plans import TrainPlan
+
+STOPPED_AND_SAVED = 1
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a hybrid stage by stage, on one device or several; stop it at any time and resume."""
+
+    config: OmitArgPrefixes[DemoConfig]
+    """Sizes, epochs and rates."""
+    plan: OmitArgPrefixes[TrainPlan] = field(default_factory=TrainPlan)
+    """Which stages."""
+    devices: OmitArgPrefixes[DeviceConfig] = field(default_factory=DeviceConfig)
+    """Where, and how fast."""
+    quick: bool = False
+    """A very small run of every stage, to see that it works; its figures mean nothing."""
+    runs: Path = Path("runs")
+    """Folder in which a new folder for this run is made."""
+    resume: Path | None = None
+    """The folder of a run that was stopped: go on, with the settings that it was begun with."""
+    no_cache: bool = False
+    """Do not keep the features of frozen encoders in RUNS/.cache for the next run."""
+
+    def run(self) -> int:
+        from hybridlab.staged import begin, run_training, settings_to_resume
+        from hybridlab.training.devices import fabric_of
+        from hybridlab.training.reports import StoppedError
+
+        config, plan = self.config, self.plan
+        if config.weights != "fixed":
+            raise ValueError(
+                f"weights is {config.weights!r}; a stage weighs its terms itself: give --alpha and "
+                "--beta, or take `hybridlab demo` for learnt weights"
+            )
+        if self.resume is not None:
+            usual = DemoConfig.quick() if self.quick else DemoConfig()
+            config, plan = settings_to_resume(self.resume, config, plan, (usual, TrainPlan()))
+        fabric = fabric_of(self.devices)
+        folder = self.resume or begin(self.runs, config, plan, fabric)
+
+        def say(line: str) -> None:
+            print(line, flush=True)
+
+        def how_to_resume(why: str) -> None:
+            if fabric.is_global_zero:
+                print(f"{why}\ngo on with: hybridlab train --resume {folder}", file=sys.stderr)
+
+        if fabric.is_global_zero:
+            say(f"run: {folder} ({fabric.world_size} x {fabric.device.type}, "
+                f"{self.devices.precision})")
+        cache = None if self.no_cache else self.runs / ".cache"
+        try:
+            metrics = run_training(config, plan, self.devices, fabric, folder, cache, say)
+        except StoppedError as stopped:
+            how_to_resume(str(stopped))
+            return STOPPED_AND_SAVED
+        except KeyboardInterrupt:
+            how_to_resume("stopped; what was saved is whole")
+            raise
+        if fabric.is_global_zero:
+            shot = metrics["zero_shot_mean_ap"]
+            say(
+                f"on {config.test} test scenes: mAP {100 * metrics['mean_ap']:.1f}, OF1 "
+                f"{100 * metrics['of1']:.1f}, CF1 {100 * metrics['cf1']:.1f}; CLIP's tower with "
+                f"words alone: {100 * shot['before']:.1f} before, {100 * shot['after']:.1f} after\n"
+                f"written to {folder}: bundle/, metrics.json, logs/, checkpoints/\n"
+                f"curves: tensorboard --logdir {folder / 'logs'}"
+            )
+        return 0
