@@ -83,14 +83,13 @@ def probs_of(trained) -> dict[str, np.ndarray]:
     return {split: torch.sigmoid(getattr(trained, split)).numpy() for split in ("val", "test")}
 
 
-def line(name: str, probs: dict[str, np.ndarray]) -> np.ndarray:
-    """Print a row of figures; give the decisions on the test scenes."""
+def line(name: str, probs: dict[str, np.ndarray]) -> None:
+    """Print a row of figures, of the test scenes."""
     yes = probs["test"] >= global_threshold(probs["val"], truth["val"])
     cut = metrics.threshold_metrics(yes, truth["test"])
     print(f"{name:34} mAP {100 * metrics.mean_ap(probs['test'], truth['test']).value:5.1f}   "
           f"CF1 {100 * cut.cf1:5.1f}   OF1 {100 * cut.of1:5.1f}   "
           f"exact {100 * cut.exact_match:5.1f}")
-    return yes
 
 
 # %% [markdown]
@@ -141,7 +140,7 @@ show(complementarity_figure(found, "CNN-RNN", "CLIP", title),
 side_by_side = joined("concat")
 as_it_is = {split: shop.decoded(split).probs.numpy() for split in ("val", "test")}
 line("the CNN-RNN as it is", as_it_is)
-line("both views, side by side", probs_of(side_by_side.fused));
+line("both views, side by side", probs_of(side_by_side.fused))
 
 # %% [markdown]
 # > **Guess.** The second line knows all that the first knows, and CLIP besides. Why is it hardly
@@ -156,7 +155,7 @@ line("both views, side by side", probs_of(side_by_side.fused));
 past = joined("concat", own_opinion=True)
 line("opinions also past the fusion", probs_of(past.fused))
 state = joined("concat", view="state")
-line("the decoder's hidden state in their place", probs_of(state.fused));
+line("the decoder's hidden state in their place", probs_of(state.fused))
 
 # %% [markdown]
 # The last line fuses what one would think of first, the decoder's last hidden state $h_{RNN}$. It
@@ -265,7 +264,7 @@ show(reading_figure(shop.splits["test"][SHOWN].image, written, reads.numpy(), re
      alt=reading_words(written, reads.numpy(), read_by.numpy()))
 
 # %%
-line("cross-attention", probs_of(attentive.fused));
+line("cross-attention", probs_of(attentive.fused))
 
 # %% [markdown]
 # ## 5 · Votes
@@ -304,7 +303,7 @@ on_val = [metrics.mean_ap(voted(alpha)["val"], truth["val"]).value for alpha in 
 best = shares[int(np.argmax(on_val))]
 print("mAP on validation scenes:",
       ", ".join(f"{alpha:g}: {100 * value:.1f}" for alpha, value in zip(shares, on_val)))
-line(f"the vote with alpha {best:g}", voted(best));
+line(f"the vote with alpha {best:g}", voted(best))
 
 # %% [markdown]
 # The share is chosen on validation scenes; the test scenes are asked once. A trained late fusion
@@ -314,7 +313,7 @@ line(f"the vote with alpha {best:g}", voted(best));
 late = joined("late")
 weights = late.fused.model.fusion.weights().detach().flatten().tolist()
 print(f"learnt weights: CNN-RNN {weights[0]:.2f}, CLIP {weights[1]:.2f}")
-line("late fusion", probs_of(late.fused));
+line("late fusion", probs_of(late.fused))
 
 # %% [markdown]
 # Votes make it easy to go on when a view is *missing*: the other one has the whole vote. Take three
@@ -394,7 +393,7 @@ for size in (64, 512, 4096):
 
 # %%
 asking = joined("label queries, both maps")
-line("label queries on both maps", probs_of(asking.fused));
+line("label queries on both maps", probs_of(asking.fused))
 
 # %% [markdown]
 # The heads of lesson 02 that look do the same with a single layer in place of a transformer block:
@@ -408,7 +407,7 @@ line("label queries on both maps", probs_of(asking.fused));
 one_softmax = joined("class attention, one softmax")
 line("class attention, one softmax", probs_of(one_softmax.fused))
 looking = joined("class attention, both maps")
-line("class attention, one for each view", probs_of(looking.fused));
+line("class attention, one for each view", probs_of(looking.fused))
 
 # %% [markdown]
 # Five points, for taking freedom away. One softmax has a weight of 1 to give: what a label reads in
