@@ -20,7 +20,8 @@ from hybridlab.data.world import SceneConfig
 from hybridlab.encoders.base import freeze
 from hybridlab.encoders.clip import ClipEncoder, build_tiny_clip
 from hybridlab.encoders.cnn import CNNEncoder, build_cnn
-from hybridlab.training.features import feature_key, scene_images
+from hybridlab.training.feature_cache import feature_key
+from hybridlab.training.features import scene_images
 from hybridlab.zeroshot.text_bank import label_embeddings
 
 BACKBONE = "efficientnet_lite0"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from hybridlab.training.features import Tensors, cached, peek
+from hybridlab.training.feature_cache import Tensors, cached, peek
 
 SECONDS = "seconds"  # a tensor that is kept with each part
 

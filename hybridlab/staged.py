@@ -43,7 +43,8 @@ from hybridlab.training.decoder_task import DecoderTask
 from hybridlab.training.decoding import decode_steps, together
 from hybridlab.training.devices import DeviceConfig
 from hybridlab.training.encoder_task import CnnClassifier, EncoderTask
-from hybridlab.training.features import cached, clip_features, cnn_features, feature_key
+from hybridlab.training.feature_cache import Tensors, cached, feature_facts, in_shards, key_of
+from hybridlab.training.features import clip_features, cnn_features
 from hybridlab.training.held import seeded
 from hybridlab.training.hybrid_data import HybridData, clutter_of
 from hybridlab.training.hybrid_task import HybridTask
@@ -322,21 +323,34 @@ class StagedRun:
         dials = self.scenes["train"].config
         return torch.from_numpy(label_matrix(SceneDataset(count, "train", dials)))
 
+    def features(
+        self, encoder: CNNEncoder | ClipEncoder, name: str, split: str,
+        encode: Callable[[Tensor], Tensors],
+    ) -> Tensors:
+        """What an encoder gives for a split, from the cache, or made piece by piece."""
+        facts = feature_facts(encoder, self.scenes[split])
+
+        def compute() -> Tensors:
+            images = self.images(split)
+            self.say(f"encoding {len(images)} {split} scenes with {name}")
+            return in_shards(self.cache, key_of(facts), len(images),
+                             lambda begin, end: encode(images[begin:end]))
+
+        return cached(self.cache, key_of(facts), compute, facts)
+
     def cnn_tokens(self, cnn: CNNEncoder, split: str) -> Tensor:
         """(N, P, C), half precision."""
-        def compute() -> dict[str, Tensor]:
-            self.say(f"encoding {len(self.scenes[split])} {split} scenes with the CNN")
-            return cnn_features(cnn.to(self.fabric.device), self.images(split))
-
-        return cached(self.cache, feature_key(cnn, self.scenes[split]), compute)["tokens"]
+        return self.features(
+            cnn, "the CNN", split,
+            lambda images: cnn_features(cnn.to(self.fabric.device), images),
+        )["tokens"]
 
     def clip_view(self, clip: ClipEncoder, split: str) -> View:
         """CLIP's view of a split, by a tower as it is now."""
-        def compute() -> dict[str, Tensor]:
-            self.say(f"encoding {len(self.scenes[split])} {split} scenes with CLIP")
-            return clip_features(clip.to(self.fabric.device), self.images(split))
-
-        seen = cached(self.cache, feature_key(clip, self.scenes[split]), compute)
+        seen = self.features(
+            clip, "CLIP", split,
+            lambda images: clip_features(clip.to(self.fabric.device), images),
+        )
         attends = self.config.fusion in ATTENTIVE
         return View(seen["image_emb"], seen["tokens"].float() if attends else None)
 

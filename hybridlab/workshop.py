@@ -32,7 +32,8 @@ from hybridlab.model import HybridClassifier
 from hybridlab.part_keys import FEATURES, all_parts, part_key, short_hash
 from hybridlab.part_store import PartStore
 from hybridlab.training.decoding import DecodedSplit, decode_all, decode_steps
-from hybridlab.training.features import Tensors, clip_features, cnn_features
+from hybridlab.training.feature_cache import Tensors, in_shards
+from hybridlab.training.features import clip_features, cnn_features
 from hybridlab.training.held import Held, seeded
 from hybridlab.training.loop import Report, silent
 from hybridlab.training.probe import train_linear
@@ -151,7 +152,11 @@ class Workshop:
         def compute() -> Tensors:
             self.say(f"encoding {len(self.splits[split])} {split} scenes with the frozen CNN")
             rest = nn.Sequential(*list(self._whole_cnn.trunk)[len(self.cnn.trunk) :])
-            return cnn_features(self.cnn, self.images(split), rest)
+            images = self.images(split)
+            return in_shards(
+                self.cache, self.key(f"cnn {split}"), len(images),
+                lambda begin, end: cnn_features(self.cnn, images[begin:end], rest),
+            )
 
         return self._made(self.cache, f"cnn {split}", compute)
 
@@ -160,7 +165,11 @@ class Workshop:
 
         def compute() -> Tensors:
             self.say(f"encoding {len(self.splits[split])} {split} scenes with the frozen CLIP")
-            return clip_features(self.clip, self.images(split))
+            images = self.images(split)
+            return in_shards(
+                self.cache, self.key(f"clip {split}"), len(images),
+                lambda begin, end: clip_features(self.clip, images[begin:end]),
+            )
 
         return self._made(self.cache, f"clip {split}", compute)
 

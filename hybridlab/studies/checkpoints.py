@@ -23,7 +23,7 @@ from hybridlab.frozen import frozen_clip
 from hybridlab.part_keys import short_hash
 from hybridlab.part_store import SECONDS
 from hybridlab.training.clip_pretraining import averaged, load_state, pretrain
-from hybridlab.training.features import Tensors, cached
+from hybridlab.training.feature_cache import Tensors, cached
 
 # Of each seed one, by a schedule that is shorter than the shipped one: hence weaker.
 ALL, WITHOUT = "all emoji", "without the 16"

@@ -36,7 +36,8 @@ from hybridlab.pretraining.learn import Learner, Recipe
 from hybridlab.pretraining.methods import Method, build_method, to_pixels
 from hybridlab.pretraining.pairs import draw_pairs
 from hybridlab.pretraining.words import caption_vocabulary
-from hybridlab.training.features import Tensors, cached, scene_images
+from hybridlab.training.feature_cache import Tensors, cached
+from hybridlab.training.features import scene_images
 
 COMPARED = ("clip", "bow", "prefix", "cross")
 BUDGETS = (0.8, 1.6, 3.2, 6.4)  # TFLOP; the largest gives CLIP some 390 steps

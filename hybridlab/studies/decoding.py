@@ -33,7 +33,8 @@ from hybridlab.frozen import cnn_key, drawn, frozen_cnn
 from hybridlab.part_keys import short_hash
 from hybridlab.studies.settings import check_settings
 from hybridlab.training.decoding import CHUNK, fit_decoder
-from hybridlab.training.features import Tensors, cached, chunks
+from hybridlab.training.feature_cache import Tensors, cached
+from hybridlab.training.features import chunks
 from hybridlab.training.held import Held
 from hybridlab.training.independent_heads import fit_heads, head_probs
 from hybridlab.training.recipes import DecoderRecipe

@@ -30,7 +30,7 @@ from hybridlab.evaluation.thresholds import global_threshold
 from hybridlab.studies.decoding import AMONG, METRICS, _heads, _only, _Scenes
 from hybridlab.studies.decoding import RECIPE as DECODING
 from hybridlab.studies.settings import check_settings
-from hybridlab.training.features import Tensors, cached
+from hybridlab.training.feature_cache import Tensors, cached
 from hybridlab.training.held import Held
 from hybridlab.training.independent_heads import cross_fitted_heads
 from hybridlab.training.stacking import KINDS, fit_stacking

@@ -18,3 +18,4 @@ STUDY = few_study(
     },
     cooccurrence=0.0,
 )
+ALSO_AGAINST = (f"{BEST}, opinions of heads, also past", "heads that look at the CNN's map")

@@ -30,7 +30,7 @@ from hybridlab.part_keys import short_hash
 from hybridlab.studies.settings import check_settings
 from hybridlab.studies.small_world import RECIPE as SMALL_WORLD
 from hybridlab.studies.small_world import workshop_of
-from hybridlab.training.features import Tensors, cached
+from hybridlab.training.feature_cache import Tensors, cached
 from hybridlab.training.held import Held
 from hybridlab.training.independent_heads import HEADS, cross_fitted_heads, fit_heads, head_probs
 from hybridlab.training.recipes import DecoderRecipe

@@ -166,6 +166,7 @@ STUDY = fusion_study(
 ALSO_AGAINST = (
     "heads that look at the CNN's map", "CNN-RNN as it is", f"{BEST}: the CNN's alone",
     "concat, the mean of the CNN's map", BEST, f"{BEST}, opinions of two heads, also past",
+    f"{BEST}, opinions of heads, also past",
     f"{BEST}, no opinions, two of them, mixed",
 )
 

@@ -15,7 +15,7 @@ from hybridlab.encoders.clip import ClipEncoder
 from hybridlab.evaluation.inputs import Floats
 from hybridlab.part_keys import short_hash
 from hybridlab.studies.unseen import features_of
-from hybridlab.training.features import Tensors, cached, feature_key
+from hybridlab.training.feature_cache import Tensors, cached, feature_key
 from hybridlab.training.held import Held
 from hybridlab.training.probe import train_linear
 from hybridlab.training.sources import training_code

@@ -33,7 +33,7 @@ from hybridlab.losses import (
 )
 from hybridlab.part_keys import short_hash
 from hybridlab.part_store import SECONDS
-from hybridlab.training.features import Tensors, cached
+from hybridlab.training.feature_cache import Tensors, cached
 from hybridlab.training.held import Held
 from hybridlab.training.probe import Loss, train_linear
 from hybridlab.training.sources import training_code

@@ -29,7 +29,8 @@ from hybridlab.encoders.clip import ClipEncoder
 from hybridlab.frozen import clip_key, drawn, frozen_clip
 from hybridlab.studies.label_words import WORDS
 from hybridlab.studies.settings import check_settings
-from hybridlab.training.features import cached, clip_features
+from hybridlab.training.feature_cache import cached
+from hybridlab.training.features import clip_features
 from hybridlab.zeroshot import patches
 from hybridlab.zeroshot.platt import fit_global_platt, fit_per_label_platt
 from hybridlab.zeroshot.prompts import BACKGROUNDS, build_prompts, misspelled

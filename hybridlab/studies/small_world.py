@@ -18,7 +18,7 @@ from hybridlab.ablation.runs import RunResult
 from hybridlab.configs import DemoConfig
 from hybridlab.data.world import SceneConfig
 from hybridlab.evaluation.thresholds import global_threshold, per_label_thresholds
-from hybridlab.training.features import Tensors
+from hybridlab.training.feature_cache import Tensors
 from hybridlab.workshop import Workshop
 
 # The recipe that a study of the small world begins with. `world_seed` is that of the scenes: runs

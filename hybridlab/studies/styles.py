@@ -28,7 +28,7 @@ from hybridlab.studies.parts import STUDY as PARTS
 from hybridlab.studies.small_world import _parameters, _seconds, workshop_of
 from hybridlab.training import stages
 from hybridlab.training.decoding import decode_all, decode_steps
-from hybridlab.training.features import cached
+from hybridlab.training.feature_cache import cached
 from hybridlab.training.held import Held
 from hybridlab.training.probe import LinearProbe, train_linear
 from hybridlab.workshop import Workshop

@@ -32,7 +32,8 @@ from hybridlab.evaluation.thresholds import global_threshold
 from hybridlab.frozen import drawn
 from hybridlab.studies.checkpoints import ALL, PRETRAINED, SECOND, SHIPPED, WITHOUT, clip_of
 from hybridlab.studies.checkpoints import RECIPE as CHECKPOINTS
-from hybridlab.training.features import cached, clip_features, feature_key
+from hybridlab.training.feature_cache import cached, feature_key
+from hybridlab.training.features import clip_features
 from hybridlab.zeroshot.splits import split_labels
 from hybridlab.zeroshot.text_bank import label_embeddings
 

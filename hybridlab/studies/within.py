@@ -30,7 +30,8 @@ from hybridlab.evaluation.top_k import top_k_decisions
 from hybridlab.losses import symmetric_contrastive
 from hybridlab.part_keys import short_hash
 from hybridlab.studies.settings import check_settings
-from hybridlab.training.features import Tensors, cached, clip_features, scene_images
+from hybridlab.training.feature_cache import Tensors, cached
+from hybridlab.training.features import clip_features, scene_images
 from hybridlab.training.sources import training_code
 from hybridlab.zeroshot.pairs import jaccard
 from hybridlab.zeroshot.patches import max_pool, token_scores

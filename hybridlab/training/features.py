@@ -1,28 +1,18 @@
-"""Features of frozen encoders, computed once and kept on disk under a name that cannot lie.
-
-A cache file's name is a hash of the encoder's weights, its preprocessing and the data (trap 16):
-another encoder, size or scene gives another name, so a stale file is never read.
-"""
+"""Features of frozen encoders; `feature_cache` keeps them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 
 from hybridlab.data.scenes import SceneDataset
 from hybridlab.encoders.clip import ClipEncoder
 from hybridlab.encoders.cnn import CNNEncoder
-from hybridlab.files import atomic_path
+from hybridlab.training.feature_cache import Tensors
 
-Tensors = dict[str, Tensor]
 CHUNK = 16  # fits into a core's cache: a batch of 64 takes half as long again
 GPU_CHUNK = 256
 
@@ -86,92 +76,3 @@ def _at_home(encoder: nn.Module, images: Tensor) -> Iterator[Tensor]:
     device = next(encoder.parameters()).device
     size = CHUNK if device.type == "cpu" else GPU_CHUNK
     return (chunk.to(device) for chunk in chunks(images, size))
-
-
-def feature_key(
-    encoder: CNNEncoder | ClipEncoder, dataset: SceneDataset, weights: str | None = None
-) -> str:
-    """The name of a cache file: a hash of weights, preprocessing and data.
-
-    Args:
-        weights: the encoder's `weights_hash()`, where it is known already.
-    """
-    facts = [
-        encoder.name,
-        encoder.weights_hash() if weights is None else weights,
-        json.dumps(encoder.preprocessing.to_dict(), sort_keys=True),
-        dataset.fingerprint(),
-    ]
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
-
-
-def cached(
-    folder: Path | None, key: str, compute: Callable[[], Tensors]
-) -> Tensors:
-    """Read a cache file, or compute its tensors and write them.
-
-    A file that cannot be read (cut short, say) is computed anew and replaced. A cache that cannot
-    be written (read-only, full disk) costs time, not the run. Of several processes that want the
-    same tensors at once, one computes and the others wait for its file.
-
-    Args:
-        folder: where cache files lie; None computes without a cache.
-        key: as `feature_key` gives it.
-    """
-    if folder is None:
-        return compute()
-    path = Path(folder) / f"{key}.safetensors"
-    kept = _read(path)
-    if kept is not None:
-        return kept
-    with _one_at_a_time(path):
-        kept = _read(path)  # another process may have written it meanwhile
-        return _computed(path, compute) if kept is None else kept
-
-
-def _read(path: Path) -> Tensors | None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if path.exists():
-        with suppress(SafetensorError, OSError):
-            return load_file(path)
-    return None
-
-
-def peek(folder: Path | None, key: str, name: str) -> Tensors:
-    """One tensor of a cache file by its name; nothing where there is none."""
-    from safetensors import SafetensorError, safe_open
-
-    if folder is not None:
-        with (
-            suppress(SafetensorError, OSError),
-            safe_open(Path(folder) / f"{key}.safetensors", "pt") as file,
-        ):
-            return {name: file.get_tensor(name)}
-    return {}
-
-
-def _computed(path: Path, compute: Callable[[], Tensors]) -> Tensors:
-    from safetensors.torch import save_file
-
-    tensors = compute()
-    with suppress(OSError), atomic_path(path, overwrite=True) as part:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, part)
-    return tensors
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    """A lock that ends with its process; without one where none can be had."""
-    lock = FileLock(path.with_name(f".{path.stem}.lock"))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except (OSError, NotImplementedError):  # a read-only folder, a file system without locks
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()

@@ -20,7 +20,8 @@ from hybridlab.fusion.view import View, joined
 from hybridlab.model import HybridClassifier
 from hybridlab.total_loss import HybridLoss
 from hybridlab.training.decoding import decode_steps, fit_decoder, together
-from hybridlab.training.features import Tensors, chunks
+from hybridlab.training.feature_cache import Tensors
+from hybridlab.training.features import chunks
 from hybridlab.training.held import Held
 from hybridlab.training.loop import Report, silent, train
 from hybridlab.training.recipes import ALIGNED, DecoderRecipe

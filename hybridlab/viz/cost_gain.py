@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from hybridlab.ablation.findings import Analysis
 
 BLUE, INK, GRID = "#0067a5", "#222222", "#dddddd"
+HALO = withStroke(linewidth=3, foreground="white")  # a name stays legible on a line
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def cost_gain_figure(
     axes.margins(x=0.15, y=0.12)
     for each, (x, y) in zip(earned, _beside(earned), strict=True):
         axes.annotate(each.name, (each.cost, each.gain), (x, y), textcoords="offset points",
-                      fontsize=9, color=INK, va="center", parse_math=False)
+                      fontsize=9, color=INK, va="center", parse_math=False, path_effects=[HALO])
     axes.set_xlabel(f"{cost}, in powers of ten")
     axes.set_ylabel(f"{gain} (95 % interval; open: not shown)")
     axes.grid(axis="y", color=GRID, linewidth=0.6)

@@ -8,6 +8,8 @@ from typing import Any
 from hybridlab.ablation.findings import Analysis
 from hybridlab.viz.gains import PRINTED
 
+LONG = 36  # characters of a name above which its row alone tells it, not the title as well
+
 
 def recorded_table(
     record: Mapping[str, Any], metrics: Sequence[str], only: Sequence[str] | None = None
@@ -40,11 +42,12 @@ def recorded_table(
     width = max(map(len, names), default=0)
     titles = [PRINTED.get(metric, metric) for metric in metrics]
     columns = [max(6, len(title) + 2) for title in titles]
+    told = repr(first.reference)
     lines = [
         f"means of {len(first.seeds)} seeds, in percent; `{record['command']}` repeats them",
         " " * width + "".join(f"{title:>{wide}}" for title, wide in zip(titles, columns,
                                                                         strict=True))
-        + f"   {titles[0]} against {first.reference!r}",
+        + f"   {titles[0]} against {told if len(told) <= LONG else 'the reference'}",
     ]
     for name in names:
         means = "".join(f"{100 * each.row(name).mean:{wide}.1f}"

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hybridlab.training.features import Tensors, cached
+from hybridlab.training.feature_cache import Tensors, cached
 from hybridlab.zeroshot.checks import require_unit
 from hybridlab.zeroshot.prompts import DEFAULT_PROMPTS, Prompts, build_prompts
 from hybridlab.zeroshot.truncation import (

@@ -33,8 +33,8 @@
 # | **Time** | 60 minutes to read, 120 for seven exercises; cells run in two minutes on two cores |
 # | **Difficulty** | medium to hard |
 #
-# The stored outputs are those of the longer version (`HYBRIDLAB_PROFILE=full`, about ten minutes).
-# As you run it, fewer scenes are used, and the figures are lower.
+# The stored outputs are those of the longer version (`HYBRIDLAB_PROFILE=full`, a quarter of an
+# hour). As you run it, fewer scenes are used, and the figures are lower.
 
 # %%
 import os
@@ -143,10 +143,11 @@ line("the CNN-RNN as it is", as_it_is)
 line("both views, side by side", probs_of(side_by_side.fused))
 
 # %% [markdown]
-# > **Guess.** The second line knows all that the first knows, and CLIP besides. Why is it hardly
-# > better?
+# > **Guess.** The second line knows all that the first knows, and CLIP besides. Yet of *sets* that
+# > are right as a whole (exact), which was the decoder's strength, it has hardly more. What got
+# > lost?
 #
-# Because it has to *learn* what the CNN-RNN says. Its 80 opinions go through a projection, a norm
+# It has to *learn* what the CNN-RNN says. Its 80 opinions go through a projection, a norm
 # and a head that begin with random weights, and 3,000 scenes must teach them that opinion 17 is
 # about label 17. Let the opinions also go past the fusion, straight to the logit of their own
 # label, and all that is left to learn is a correction:
@@ -302,7 +303,8 @@ shares = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 on_val = [metrics.mean_ap(voted(alpha)["val"], truth["val"]).value for alpha in shares]
 best = shares[int(np.argmax(on_val))]
 print("mAP on validation scenes:",
-      ", ".join(f"{alpha:g}: {100 * value:.1f}" for alpha, value in zip(shares, on_val)))
+      ", ".join(f"{alpha:g}: {100 * value:.1f}"
+                for alpha, value in zip(shares, on_val, strict=True)))
 line(f"the vote with alpha {best:g}", voted(best))
 
 # %% [markdown]

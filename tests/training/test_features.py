@@ -12,13 +12,8 @@ from hybridlab.data.scenes import SceneDataset
 from hybridlab.data.world import SceneConfig
 from hybridlab.encoders.clip import build_tiny_clip
 from hybridlab.encoders.cnn import build_cnn
-from hybridlab.training.features import (
-    cached,
-    clip_features,
-    cnn_features,
-    feature_key,
-    scene_images,
-)
+from hybridlab.training.feature_cache import cached, feature_key
+from hybridlab.training.features import clip_features, cnn_features, scene_images
 
 
 @pytest.fixture(scope="module")
