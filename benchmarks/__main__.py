@@ -1,6 +1,7 @@
 """`python -m benchmarks NAME` measures one ratio; `... all` measures all into results.json.
 
-`python -m benchmarks NAME --record` puts that one into results.json and leaves the others.
+`python -m benchmarks NAME --record` puts that one into results.json and leaves the others. Both
+write `docs/benchmarks.md` and its figure anew.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 # A new benchmark is one file here with a `measure() -> dict`, and one name in this list.
 NAMES = (
     "scenes_vs_encoder", "ap_vs_sklearn", "ap_vs_torchmetrics", "bootstrap", "ablation_sharing",
-    "text_cache", "beam_vs_loop", "matching_share",
+    "text_cache", "beam_vs_loop", "matching_share", "loop_overhead", "cache_vs_recompute",
+    "cached_epoch", "data_share", "channels_last", "compile_gain", "costs",
 )
 
 
@@ -38,6 +40,9 @@ def main(arguments: list[str]) -> int:
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         both = {**before, **results}
         write_json(path, {name: both[name] for name in NAMES if name in both}, overwrite=True)
+        from benchmarks.page import write
+
+        write()
     return 0
 
 
