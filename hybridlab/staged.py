@@ -15,9 +15,11 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
@@ -46,7 +48,7 @@ from hybridlab.training.encoder_task import CnnClassifier, EncoderTask
 from hybridlab.training.feature_cache import Tensors, cached, feature_facts, in_shards, key_of
 from hybridlab.training.features import clip_features, cnn_features
 from hybridlab.training.held import seeded
-from hybridlab.training.hybrid_data import HybridData, clutter_of
+from hybridlab.training.hybrid_data import HybridData, clutter_of, looks_of
 from hybridlab.training.hybrid_task import HybridTask
 from hybridlab.training.interrupts import Stop
 from hybridlab.training.logs import CsvLog, ProgressBar, TensorBoardLog
@@ -64,6 +66,7 @@ from hybridlab.training.speed import with_channels_last
 from hybridlab.training.stage import Stage
 from hybridlab.training.task import Task
 from hybridlab.training.trainer import train_stages
+from hybridlab.zeroshot.naming import naming, other_names
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -138,14 +141,34 @@ def run_training(
         if fabric.is_global_zero:
             stack.enter_context(_alone(folder))
         run = StagedRun(config, plan, devices, fabric, folder, cache, say, stop or Stop())
-        return run.all_parts()
+        begun = time.perf_counter()
+        trained = run.all_parts()
+        return run.write(trained, time.perf_counter() - begun)
 
 
-def begin(parent: Path, config: DemoConfig, plan: TrainPlan, fabric: Fabric) -> Path:
-    """A new folder for a run, with its settings; the first process makes it, all learn of it."""
+def begin(
+    parent: Path, config: DemoConfig, plan: TrainPlan, fabric: Fabric, folder: Path | None = None,
+) -> Path:
+    """A new folder for a run, with its settings; the first process makes it, all learn of it.
+
+    Args:
+        parent: a new folder is made in it.
+        folder: or this one.
+
+    Raises:
+        FileExistsError: there is such a folder already.
+    """
     name = ""
     if fabric.is_global_zero:
-        folder = new_run_folder(parent)
+        if folder is None:
+            folder = new_run_folder(parent)
+        else:
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                raise FileExistsError(
+                    f"{folder} exists and is kept; resume it (--resume {folder}), or name another"
+                ) from None
         write_json(folder / SETTINGS, {"config": config.to_dict(), "plan": plan.to_dict()})
         name = str(folder)
     return Path(fabric.broadcast(name))
@@ -166,17 +189,60 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+class Components(NamedTuple):
+    """What phase 0 leaves.
+
+    Attributes:
+        cnn: up to the stage that the decoder reads.
+        tokens: split -> (N, P, C), half precision.
+        decoder: fitted on all training scenes.
+        others, folds: decoders without a share of them each, and which has not seen which (N,).
+    """
+
+    cnn: CNNEncoder
+    tokens: dict[str, Tensor]
+    decoder: LabelDecoder
+    others: list[LabelDecoder]
+    folds: Tensor
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A hybrid after all stages.
+
+    Attributes:
+        model: on its device.
+        probs: "val" and "test" -> probabilities (N, L).
+        known: "zero_shot_mean_ap", of the test scenes with words alone, and "naming", of things
+            that no scene shows: each "before" and "after" the joint stages, by CLIP's image tower.
+    """
+
+    model: HybridClassifier
+    probs: dict[str, np.ndarray]
+    known: dict[str, dict[str, float]]
+
+
 class StagedRun:
-    """The parts of one run, in their order."""
+    """The parts of one run, in their order.
+
+    Args:
+        folder: of checkpoints and logs; None keeps none.
+        phase_0: where the checkpoints of phase 0 are, if not with the others: runs that differ in
+            the joint stages alone may share them.
+        scenes: the dials of the world; the defaults with the configuration's seed when None.
+    """
 
     def __init__(
         self, config: DemoConfig, plan: TrainPlan, devices: DeviceConfig, fabric: Fabric,
-        folder: Path, cache: Path | None, say: Say, stop: Stop,
+        folder: Path | None, cache: Path | None = None, say: Say = lambda line: None,
+        stop: Stop | None = None, *, phase_0: Path | None = None,
+        scenes: SceneConfig | None = None, quiet: bool = False,
     ):
         self.config, self.plan, self.devices, self.fabric = config, plan, devices, fabric
-        self.folder, self.cache, self.stop = folder, cache, stop
+        self.folder, self.cache, self.stop = folder, cache, stop or Stop()
+        self.phase_0, self.quiet = phase_0 or folder, quiet
         self.say: Say = say if fabric.is_global_zero else _silent
-        scenes = SceneConfig(seed=config.seed)
+        scenes = scenes or SceneConfig(seed=config.seed)
         sizes = (config.train, config.val, config.test)
         self.scenes = {split: SceneDataset(size, split, scenes)
                        for split, size in zip(SPLITS, sizes, strict=True)}
@@ -187,35 +253,52 @@ class StagedRun:
             feeding="free" if config.order in ALIGNED else "teacher",
         )
 
-    def all_parts(self) -> dict[str, Any]:
-        """From the CNN to the bundle."""
-        begun = time.perf_counter()
-        cnn, clip = self.cnn(), frozen_clip()
-        texts = text_embeddings([with_article(name) for name in WORLD])
+    def phase_zero(self) -> Components:
+        """The parts that are trained by themselves, and what the CNN gives."""
+        cnn = self.cnn()
         tokens = {split: self.cnn_tokens(cnn, split) for split in SPLITS}
         decoder = self.decoder("decoder", tokens["train"], self.targets["train"], tokens["val"])
         others, folds = self.fold_decoders(tokens["train"])
+        return Components(cnn, tokens, decoder, others, folds)
+
+    def all_parts(self) -> Trained:
+        """From the CNN to the figures."""
+        cnn, tokens, decoder, others, folds = self.phase_zero()
+        clip = frozen_clip()
+        texts = text_embeddings([with_article(name) for name in WORLD])
         model = self.model(cnn, decoder, clip, texts)
         data = self.data(model, tokens, others, folds)
         if self.plan.crossfits:
             model.fit_views(data["train"].rnn, data["train"].clip)
         else:  # what an untrained decoder says has no scale to go by
             model.view_clip.fit(data["train"].clip.pooled)
-        before = self.zero_shot(clip, data["test"].clip.pooled, texts)
-        stages = self.joint_stages(model)
+        stages, names = self.joint_stages(model), other_names(clip)
+        before = self.known(clip, data["test"].clip.pooled, texts, names)
         task = HybridTask(data["train"], data["val"], self.config.classification,
                           self.config.alignment, others, self.config.seed)
         self.part("joint", model, task, stages)
-        return self.finish(model, data, stages[-1], texts, before, time.perf_counter() - begun)
+        self.say("thresholds from the validation scenes, figures on the test scenes")
+        model = model.eval().to(self.fabric.device)
+        after = before
+        if any(looks_of(stage).vision for stage in stages):
+            seen = clip_features(model.clip, self.images("test"))["image_emb"]
+            after = self.known(model.clip, seen, texts, names)
+        return Trained(
+            model, {split: self.probs(model, data[split], stages[-1]) for split in ("val", "test")},
+            {name: {"before": before[name], "after": after[name]} for name in before},
+        )
 
     # --- parts ----------------------------------------------------------------------------------
 
     def part(self, name: str, model: nn.Module, task: Task, stages: Sequence[Stage]) -> nn.Module:
         """One training, with a folder for its checkpoints and one for its logs."""
-        logs = self.folder / "logs" / name
-        with ProgressBar() as bar, ExitStack() as stack:
-            told: list[Callable[[StepReport | EpochReport], None]] = [bar]
-            if self.fabric.is_global_zero:
+        place = self.folder if name == "joint" else self.phase_0
+        with ExitStack() as stack:
+            told: list[Callable[[StepReport | EpochReport], None]] = []
+            if not self.quiet:
+                told.append(stack.enter_context(ProgressBar()))
+            if self.fabric.is_global_zero and place is not None:
+                logs = place / "logs" / name
                 for log in (CsvLog(logs, stages), TensorBoardLog(logs)):
                     stack.callback(log.close)
                     told.append(log)
@@ -228,7 +311,7 @@ class StagedRun:
                 with_channels_last(model)
             train_stages(
                 model, task, stages, self.fabric, seed=self.config.seed,
-                store=CheckpointStore(self.folder / "checkpoints" / name),
+                store=None if place is None else CheckpointStore(place / "checkpoints" / name),
                 save_every=self.plan.save_every, resume=True, report=report, say=self.say,
                 stop=self.stop, workers=self.devices.workers, compiles=self.devices.compile,
             )
@@ -403,44 +486,42 @@ class StagedRun:
 
     # --- the end --------------------------------------------------------------------------------
 
-    def zero_shot(self, clip: ClipEncoder, image_emb: Tensor, texts: Tensor) -> float:
-        """mAP of CLIP's tower with words alone, on the test scenes."""
-        return mean_ap((image_emb @ texts.T).numpy(), self.targets["test"].numpy()).value
+    def known(
+        self, clip: ClipEncoder, image_emb: Tensor, texts: Tensor, names: Tensor
+    ) -> dict[str, float]:
+        """What CLIP's image tower knows by words alone: of the test scenes, and of other things."""
+        truth = self.targets["test"].numpy()
+        return {"zero_shot_mean_ap": mean_ap((image_emb @ texts.T).numpy(), truth).value,
+                "naming": naming(clip.to(self.fabric.device), names)}
 
     @torch.no_grad()
-    def finish(
-        self, model: HybridClassifier, data: dict[str, HybridData], stage: Stage, texts: Tensor,
-        before: float, seconds: float,
-    ) -> dict[str, Any]:
-        """Thresholds from the validation scenes, figures on the test scenes, bundle."""
-        self.say("thresholds from the validation scenes, figures on the test scenes")
-        model = model.eval().to(self.fabric.device)
-        probs = {}
-        for split in ("val", "test"):
-            task = HybridTask(data[split], data[split])
-            logits = task.predict(model, torch.arange(len(data[split])), stage)
-            probs[split] = torch.sigmoid(logits.float()).cpu().numpy()
-        seen = clip_features(model.clip, self.images("test"))["image_emb"]
-        after = self.zero_shot(model.clip, seen, texts)
+    def probs(self, model: HybridClassifier, data: HybridData, stage: Stage) -> np.ndarray:
+        """Probabilities (N, L) of a split."""
+        logits = HybridTask(data, data).predict(model, torch.arange(len(data)), stage)
+        return torch.sigmoid(logits.float()).cpu().numpy()
+
+    def write(self, trained: Trained, seconds: float) -> dict[str, Any]:
+        """Bundle and `metrics.json`; what the latter holds."""
+        assert self.folder is not None
         truth = {split: self.targets[split].numpy() for split in ("val", "test")}
-        limits = per_label_thresholds(probs["val"], truth["val"])
-        scored = threshold_metrics(probs["test"] >= limits.values, truth["test"])
+        limits = per_label_thresholds(trained.probs["val"], truth["val"])
+        cut = threshold_metrics(trained.probs["test"] >= limits.values, truth["test"])
         metrics = {
-            "mean_ap": mean_ap(probs["test"], truth["test"]).value,
-            "of1": scored.of1, "cf1": scored.cf1,
-            "zero_shot_mean_ap": {"before": before, "after": after},
+            "mean_ap": mean_ap(trained.probs["test"], truth["test"]).value,
+            "of1": cut.of1, "cf1": cut.cf1, **trained.known,
             "seconds": round(seconds, 1), "device": str(self.fabric.device),
             "processes": self.fabric.world_size, "precision": self.devices.precision,
             "config": self.config.to_dict(), "plan": self.plan.to_dict(),
         }
-        if self.fabric.is_global_zero and not (self.folder / "metrics.json").exists():
-            write_json(self.folder / "metrics.json", metrics)
-        if self.fabric.is_global_zero and not (self.folder / "bundle").exists():
-            save_bundle(
-                self.folder / "bundle", model.cpu(), WORLD, limits.values,
-                info={"made_by": "hybridlab train", "config": self.config.to_dict(),
-                      "plan": self.plan.to_dict()},
-            )
+        if self.fabric.is_global_zero:
+            if not (self.folder / "metrics.json").exists():
+                write_json(self.folder / "metrics.json", metrics)
+            if not (self.folder / "bundle").exists():
+                save_bundle(
+                    self.folder / "bundle", trained.model.cpu(), WORLD, limits.values,
+                    info={"made_by": "hybridlab train", "config": self.config.to_dict(),
+                          "plan": self.plan.to_dict()},
+                )
         self.fabric.barrier()
         return metrics
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import OmitArgPrefixes, arg
 
 from hybridlab.configs import DemoConfig
 from hybridlab.training.devices import DeviceConfig
@@ -29,7 +30,9 @@ class Train:
     """A very small run of every stage, to see that it works; its figures mean nothing."""
     runs: Path = Path("runs")
     """Folder in which a new folder for this run is made."""
-    resume: Path | None = None
+    folder: Annotated[Path | None, arg(metavar="PATH")] = None
+    """The folder of this run, in place of one named by the time; it must be new."""
+    resume: Annotated[Path | None, arg(metavar="PATH")] = None
     """The folder of a run that was stopped: go on, with the settings that it was begun with."""
     no_cache: bool = False
     """Do not keep the features of frozen encoders in RUNS/.cache for the next run."""
@@ -45,11 +48,13 @@ class Train:
                 f"weights is {config.weights!r}; a stage weighs its terms itself: give --alpha and "
                 "--beta, or take `hybridlab demo` for learnt weights"
             )
+        if self.resume is not None and self.folder is not None:
+            raise ValueError("give --folder for a new run, or --resume for one that was stopped")
         if self.resume is not None:
             usual = DemoConfig.quick() if self.quick else DemoConfig()
             config, plan = settings_to_resume(self.resume, config, plan, (usual, TrainPlan()))
         fabric = fabric_of(self.devices)
-        folder = self.resume or begin(self.runs, config, plan, fabric)
+        folder = self.resume or begin(self.runs, config, plan, fabric, self.folder)
 
         def say(line: str) -> None:
             print(line, flush=True)
@@ -71,11 +76,13 @@ class Train:
             how_to_resume("stopped; what was saved is whole")
             raise
         if fabric.is_global_zero:
-            shot = metrics["zero_shot_mean_ap"]
+            shot, named = metrics["zero_shot_mean_ap"], metrics["naming"]
             say(
                 f"on {config.test} test scenes: mAP {100 * metrics['mean_ap']:.1f}, OF1 "
-                f"{100 * metrics['of1']:.1f}, CF1 {100 * metrics['cf1']:.1f}; CLIP's tower with "
-                f"words alone: {100 * shot['before']:.1f} before, {100 * shot['after']:.1f} after\n"
+                f"{100 * metrics['of1']:.1f}, CF1 {100 * metrics['cf1']:.1f}\n"
+                f"CLIP's tower with words alone, before and after: mAP {100 * shot['before']:.1f} "
+                f"and {100 * shot['after']:.1f} on these scenes; of things that no scene shows it "
+                f"names {100 * named['before']:.0f} % and {100 * named['after']:.0f} %\n"
                 f"written to {folder}: bundle/, metrics.json, logs/, checkpoints/\n"
                 f"curves: tensorboard --logdir {folder / 'logs'}"
             )

@@ -236,6 +236,13 @@ def test_another_setting_is_refused_and_listed(fabric, tmp_path):
         settings_to_resume(folder, *usual, usual)
 
 
+def test_a_run_may_have_a_name_of_its_own(fabric, tmp_path):
+    named = begin(tmp_path, TINY, TrainPlan(), fabric, tmp_path / "jobs" / "17")
+    assert named == tmp_path / "jobs" / "17" and (named / "train.json").is_file()
+    with pytest.raises(FileExistsError, match=r"exists and is kept; resume it \(--resume"):
+        begin(tmp_path, TINY, TrainPlan(), fabric, named)
+
+
 def test_two_runs_in_one_folder_are_refused(fabric, tmp_path, cache):
     folder = begin(tmp_path, TINY, TrainPlan(), fabric)
     code = ("import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); "
@@ -258,6 +265,7 @@ def test_two_runs_in_one_folder_are_refused(fabric, tmp_path, cache):
     (["--devices", "0"], "devices is 0; give 1 or more"),
     (["--weights", "learnt"], "a stage weighs its terms itself"),
     (["--layer-decay", "2"], "layer_decay is 2"),
+    (["--resume", "nowhere", "--folder", "new"], "give --folder for a new run, or --resume"),
     (["--resume", "nowhere"], "there is no run to resume in nowhere"),
 ])
 def test_mistakes_take_one_line(capsys, tmp_path, monkeypatch, options, words):
