@@ -65,8 +65,10 @@ def check_cross_attention(trial: Trial) -> None:
         _judged(trial, (queries[:, :1], keys[:, :1], values[:, :1], everything[:, :1]),
                 "a single query and a single key", hint="Over a single key the softmax is 1: the "
                 "query has no say, and what is read is the value.")
-        _judged(trial, (exact(200 * queries), keys, values, mask), "products in the thousands",
-                hint="exp of a thousand is infinite: .softmax(dim=-1) takes the largest off first.")
+        # double precision: single rounds such products by a thousandth, which shows in the weights
+        _judged(trial, (exact(1000 * queries), keys, values, mask), "products in the thousands",
+                hint="exp of a thousand is infinite: .softmax(dim=-1) takes the largest off first.",
+                double=True)
     with trial.part("what does not count", _CRASHES):
         queries, keys, values, mask = _tokens(trial.rng, False)
         right = _right(queries, keys, values, mask)
@@ -110,8 +112,10 @@ def check_cross_attention(trial: Trial) -> None:
 def _judged(
     trial: Trial, drawn: Drawn, what: str, weights: Sequence[Mistake] = (),
     read: Sequence[Mistake] = (), hint: str = "", expected: tuple[Array, Array] | None = None,
+    double: bool = False,
 ) -> None:
-    got = trial.call(_NAME, *map(tensor, drawn[:3]), _truth(drawn[3]))
+    given = [tensor(each, double=double) for each in drawn[:3]]
+    got = trial.call(_NAME, *given, _truth(drawn[3]))
     right_read, right_weights = _right(*drawn) if expected is None else expected
     pair(got, _RESULTS, "read, weights")
     trial.equal(got[1], right_weights, f"the weights of {what}", weights, hint=hint,

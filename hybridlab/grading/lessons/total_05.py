@@ -88,6 +88,8 @@ def check_total_loss(trial: Trial) -> None:
         part = tensor(np.asarray(contrastive), double=True, gradient=True)
         got, found = trial.gradients(_NAME, given, _whole(targets), part, 0.5, 0.25)
         trial.tensor(got, given, "the total of float64 logits")
+        nothing = trial.call(_NAME, given, _whole(targets), part, 0.0, 0.0)
+        trial.tensor(nothing, given, "the total of float64 logits, both weights being 0")
         known = targets >= 0
         wanted = 0.5 * np.where(known, sigmoid(logits) - targets, 0) / known.sum()
         hint = "If the total is right: nothing may be detached on the way to it."
