@@ -53,7 +53,7 @@ class CoAttentionFusion(nn.Module):
     def forward(self, a: View, b: View) -> Fused:
         check_pair(a, b, self.a_dim, self.b_dim)
         check_tokens(a, b, self.a_tokens, self.b_tokens)
-        (tokens_a, mask_a), (tokens_b, mask_b) = a.parts(), b.parts()
+        (tokens_a, mask_a), (tokens_b, mask_b) = _parts(a, self.a_tokens), _parts(b, self.b_tokens)
         affinity = torch.tanh(
             tokens_a @ self.affinity(tokens_b).transpose(1, 2) / self.a_tokens**0.5
         )  # (B, N, M)
@@ -69,6 +69,15 @@ class CoAttentionFusion(nn.Module):
             "a": weights_a[:, None, None], "b": weights_b[:, None, None],
             "a with b": affinity[:, None],
         })
+
+
+def _parts(view: View, width: int) -> tuple[Tensor, Tensor]:
+    """Tokens and mask; of a view without tokens its whole, if that is as wide as tokens are, and
+    else none that counts: it is in the fused vector as it is."""
+    if view.tokens is not None or view.pooled.shape[1] == width:
+        return view.parts()
+    mask = torch.zeros(len(view), 1, dtype=torch.bool, device=view.pooled.device)
+    return view.pooled.new_zeros(len(view), 1, width), mask
 
 
 def _mean(weights: Tensor, tokens: Tensor) -> Tensor:

@@ -63,6 +63,21 @@ def test_any_view_can_be_left_out_and_nothing_is_nan(name, tokens):
 
 
 @pytest.mark.parametrize("name", FUSIONS)
+def test_a_view_without_tokens_where_tokens_are_of_another_width(name):
+    """As the hybrid leaves out a view of which it has seen nothing."""
+    fusion = build_fusion(name, A, B, D, n_labels=L, a_tokens=A + 3, b_tokens=B + 2).eval()
+    a, b = views()
+    wide = View(b.pooled, torch.randn(3, 4, B + 2))
+    for one, other in ((View(a.pooled), wide), (View(a.pooled).absent(), wide),
+                       (View(a.pooled), View(b.pooled)),
+                       (View(a.pooled, torch.randn(3, 5, A + 3)), View(b.pooled).absent())):
+        found = outputs(fusion, one, other)
+        assert all(each.isfinite().all() for each in found)
+        sum(each.square().sum() for each in found).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in fusion.parameters())
+
+
+@pytest.mark.parametrize("name", FUSIONS)
 def test_a_view_that_was_left_out_tells_nothing(name):
     """Of an absent view the fused vector is the same whatever the view was."""
     fusion, (a, b), (other, _) = built(name), views(), views(seed=1)

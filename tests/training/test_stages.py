@@ -343,7 +343,7 @@ def test_unknown_choices_of_the_hybrid_are_named(world):
             HybridClassifier(cnn, decoder, clip, text_emb, **wrong)
 
 
-@pytest.mark.parametrize("fusion", ["concat", "class_attention", "label_query"])
+@pytest.mark.parametrize("fusion", FUSIONS)
 def test_the_encoder_of_a_view_that_is_left_out_does_not_run(world, fusion, monkeypatch):
     images, _, cnn, clip, _, decoder, text_emb, _ = world
     pixels = {"cnn_rnn": cnn.preprocessing(images), "clip": clip.preprocessing(images)}
