@@ -53,16 +53,26 @@ def build_fusion(
 
     Raises:
         ValueError: unknown name; the message lists the known ones. Or sizes that make no sense.
-        TypeError: an option that this fusion does not have, or no n_labels where it needs them.
+        TypeError: a size that is no whole number, an option that this fusion does not have, or no
+            n_labels where it needs them.
     """
     if name not in _KNOWN:
         raise ValueError(f"unknown fusion {name!r}; known ones: {', '.join(_KNOWN)}")
     for what, size in (("a_dim", a_dim), ("b_dim", b_dim), ("dim", dim), ("a_tokens", a_tokens),
                        ("b_tokens", b_tokens), ("n_labels", n_labels)):
-        if size is not None and size < 1:
+        optional = what in ("a_tokens", "b_tokens", "n_labels")
+        if optional and size is None:
+            continue
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise TypeError(f"{what} is {size!r}; give a whole number of 1 or more")
+        if size < 1:
             raise ValueError(f"{what} is {size}; give 1 or more")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout}; give a probability from 0 to below 1")
+    if texts is not None and n_labels is not None and len(texts) != n_labels:
+        raise ValueError(
+            f"texts has {len(texts)} rows for n_labels {n_labels}; give one text for each label"
+        )
     module, _, kind = _KNOWN[name].partition(":")
     build = getattr(import_module(f"hybridlab.fusion.{module}"), kind)
     takes = dict(inspect.signature(build).parameters)

@@ -277,7 +277,7 @@ def test_class_attention_starts_near_rare(pair):
 
 
 def test_texts_that_do_not_fit_are_named():
-    with pytest.raises(ValueError, match=r"texts has shape \(7, 9\), expected \(5, E\)"):
+    with pytest.raises(ValueError, match="texts has 7 rows for n_labels 5"):
         build_fusion("label_query", 4, 6, 16, n_labels=5, queries="texts", texts=torch.randn(7, 9))
     fusion = build_fusion("label_query", 4, 6, 16, n_labels=5, queries="texts",
                           texts=torch.randn(5, 9))

@@ -322,3 +322,14 @@ def test_sizes_that_make_no_sense_are_named(changes, words):
         build_fusion("co_attention", A, B, D, **changes)
     with pytest.raises(TypeError, match="a fusion joins two Views, not Tensor and Tensor"):
         built("concat")(torch.zeros(1, A), torch.zeros(1, B))
+
+
+@pytest.mark.parametrize("wrong", [None, "8", 8.5, True])
+def test_a_size_that_is_no_whole_number_is_named(wrong):
+    with pytest.raises(TypeError, match=r"a_dim is .*; give a whole number of 1 or more"):
+        build_fusion("concat", wrong, 8, 16)
+
+
+def test_texts_of_another_number_of_labels_are_refused():
+    with pytest.raises(ValueError, match="texts has 4 rows for n_labels 3"):
+        build_fusion("label_query", A, B, D, n_labels=3, texts=torch.randn(4, 7))
