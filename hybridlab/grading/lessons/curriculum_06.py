@@ -63,8 +63,8 @@ def check_easiest(trial: Trial) -> None:
                     hint="From progress `full` on all rows are admitted.")
         _judged(trial, (hard, 0.0, 0.01, 0.5), "the rows with a share of a hundredth",
                 hint="A share of N is rounded up: one row at least.")
-        _judged(trial, (_distinct(trial.rng, 10), 0.0, 0.3, 0.5), "the rows with 0.3 of 10",
-                hint="0.3 * 10 is 3, whatever the last bit of the product says: take 1e-9 off "
+        _judged(trial, (_distinct(trial.rng, 25), 0.0, 0.28, 0.5), "the rows with 0.28 of 25",
+                hint="0.28 * 25 is 7, whatever the last bit of the product says: take 1e-9 off "
                 "before you round up.")
 
 

@@ -99,6 +99,10 @@ def _answer(
 
 def _wrongly(modules: Modules, learning: Sequence[str]) -> list[tuple[str, Found]]:
     every = [(
+        "The part \"\" names everything.",
+        _answer(modules, learning,
+                lambda name, parts: _learns(name, [part for part in parts if part])),
+    ), (
         "Your BatchNorms are in training mode: every batch moves the statistics that pretraining "
         "measured, and all layers above see other numbers.", _answer(modules, learning, norms=()),
     ), (
@@ -124,10 +128,6 @@ def _wrongly(modules: Modules, learning: Sequence[str]) -> list[tuple[str, Found
     ), (
         "You have it the other way round: those parts rest, and all else learns.",
         _answer(modules, learning, lambda name, parts: not _learns(name, parts)),
-    ), (
-        "The part \"\" names everything.",
-        _answer(modules, learning,
-                lambda name, parts: _learns(name, [part for part in parts if part])),
     )]
     right = _answer(modules, learning)
     return [(words, value) for words, value in every if value != right]

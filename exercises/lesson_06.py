@@ -31,17 +31,7 @@ def what_learns(modules: list[dict], learning: list[str]) -> dict[str, list[str]
         modules "body.0" (Linear), "body.1" (BatchNorm1d), "head" (Linear); learning ["head"]
         -> {"gradients": ["head.weight", "head.bias"], "training": ["head"]}
     """
-    ### BEGIN SOLUTION
-    found: dict[str, list[str]] = {"gradients": [], "training": []}
-    for module in modules:
-        name = module["name"]
-        if not any(part in ("", name) or name.startswith(part + ".") for part in learning):
-            continue
-        found["gradients"] += module["parameters"]
-        if module["kind"] not in ("BatchNorm1d", "BatchNorm2d"):
-            found["training"].append(name)
-    return found
-    ### END SOLUTION
+    raise NotImplementedError("Exercise 6.1: Frozen means frozen")
 
 
 # %% Exercise 6.2: Warm-up and cosine
@@ -56,11 +46,7 @@ def rate_share(step: int, steps: int, warmup: int) -> float:
     Example:
         steps 6, warmup 2 -> .5, 1, 1, .8536, .5, .1464
     """
-    ### BEGIN SOLUTION
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-    ### END SOLUTION
+    raise NotImplementedError("Exercise 6.2: Warm-up and cosine")
 
 
 # %% Exercise 6.3: Each layer its own rate
@@ -76,19 +62,7 @@ def layer_rates(names: list[str], lr: float, decay: float) -> list[float]:
         stem.weight, blocks.0.weight, blocks.1.weight, head.weight; lr 1, decay .5
         -> [.125, .25, .5, 1]
     """
-    ### BEGIN SOLUTION
-    block = [int(found[1]) if (found := re.search(r"blocks\.(\d+)\.", name)) else None
-             for name in names]
-    known = [each for each in block if each is not None]
-    last, first_at = max(known, default=-1), next(
-        (at for at, each in enumerate(block) if each is not None), len(block))
-    rates = []
-    for at, each in enumerate(block):
-        below = 0 if each is None and at >= first_at else (
-            last + 2 if each is None else last + 1 - each)
-        rates.append(lr * decay**below)
-    return rates
-    ### END SOLUTION
+    raise NotImplementedError("Exercise 6.3: Each layer its own rate")
 
 
 # %% Exercise 6.4: Easy ones first
@@ -99,7 +73,8 @@ def easiest(
 
     The share of rows that are admitted is `begin` at progress 0 and grows evenly to 1 at progress
     `full`; from then on it is 1. With `full` 0 it is 1 throughout. Admitted are as many of the
-    easiest rows as that share of N, rounded up; of rows that are equally hard, those that stand
+    easiest rows as that share of N, rounded up (7 of 25 where the share is .28, whatever the last
+    bit of the product says); of rows that are equally hard, those that stand
     first.
 
     Shape:
@@ -109,13 +84,7 @@ def easiest(
         difficulty [3, 1, 2, 1], begin .25, full .5
         progress 0 admits one, [F, T, F, F]; .25 admits .625 * 4 = 2.5, so three: [F, T, T, T]
     """
-    ### BEGIN SOLUTION
-    share = 1.0 if progress >= full else begin + (1 - begin) * progress / full
-    count = math.ceil(share * len(difficulty) - 1e-9)
-    admitted = torch.zeros(len(difficulty), dtype=torch.bool)
-    admitted[difficulty.argsort(stable=True)[:count]] = True
-    return admitted
-    ### END SOLUTION
+    raise NotImplementedError("Exercise 6.4: Easy ones first")
 
 
 # %% Exercise 6.5: An average of the weights
@@ -132,14 +101,7 @@ def ema_update(
     Example:
         average 1.0, weights 2.0, decay .99, step 0: d is .1 -> 1.9
     """
-    ### BEGIN SOLUTION
-    keep = min(decay, (1 + step) / (10 + step))
-    return {
-        name: keep * average[name] + (1 - keep) * value
-        if value.is_floating_point() else value.clone()
-        for name, value in weights.items()
-    }
-    ### END SOLUTION
+    raise NotImplementedError("Exercise 6.5: An average of the weights")
 
 
 # %% Exercise 6.6: Saved or not saved
@@ -162,10 +124,7 @@ def save_steps(target: str) -> list[tuple[str, ...]]:
     Example:
         [("write", target)] is wrong: switched off in the middle, half a file is left
     """
-    ### BEGIN SOLUTION
-    part = target + ".part"
-    return [("write", part), ("flush", part), ("rename", part, target)]
-    ### END SOLUTION
+    raise NotImplementedError("Exercise 6.6: Saved or not saved")
 
 
 # %% Exercise 6.7: A batch in parts
@@ -182,14 +141,7 @@ def accumulated_gradient(
     Shape:
         inputs (N, D), targets (N, L) of 1, 0 and -1, weight (L, D) -> (L, D)
     """
-    ### BEGIN SOLUTION
-    total = torch.zeros_like(weight)
-    count = (targets >= 0).sum().clamp(min=1)
-    for some, truth in zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True):
-        error = torch.sigmoid(some @ weight.T) - truth.to(weight.dtype)
-        total += (error.masked_fill(truth < 0, 0).T @ some) / count
-    return total
-    ### END SOLUTION
+    raise NotImplementedError("Exercise 6.7: A batch in parts")
 
 
 # %% Exercise 6.8: A loss that cannot be cut
@@ -205,12 +157,4 @@ def whole_and_parts(
     Shape:
         image_emb (B, D), text_emb (B, D) -> two tensors without axes
     """
-    ### BEGIN SOLUTION
-    def loss(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
-        logits, right = scale * images @ texts.T, torch.arange(len(images))
-        return (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
-
-    pieces = zip(image_emb.tensor_split(parts), text_emb.tensor_split(parts), strict=True)
-    each = [len(images) * loss(images, texts) for images, texts in pieces]
-    return loss(image_emb, text_emb), torch.stack(each).sum() / len(image_emb)
-    ### END SOLUTION
+    raise NotImplementedError("Exercise 6.8: A loss that cannot be cut")
