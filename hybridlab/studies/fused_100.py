@@ -18,4 +18,6 @@ STUDY = few_study(
     },
     cooccurrence=1.0,
 )
-ALSO_AGAINST = (f"{BEST}, opinions of heads, also past", "heads that look at the CNN's map")
+ALSO_AGAINST = (
+    BEST, f"{BEST}, opinions of heads, also past", "heads that look at the CNN's map",
+)

@@ -727,10 +727,10 @@ for place, there in DIAL.items():
 # coursework.
 #
 # The dial moves the fusions more than it moves the decoder. At 0 one vector for the whole image
-# (*concat*) is 13 points behind class attention; at 0.75 it is 5 behind; at 1 it is close. Where
-# labels come in company, any of them gives the scene away, and one vector goes a long way: it says
-# "a farm". The CNN-RNN by itself catches up, too: nine points below heads on the same map at 0, and
-# at 1 level with them (80.0 and 78.7, no difference shown).
+# (*concat*) is 13 points behind class attention; at 0.75 it is 5 behind; at 1 it is 1.4 [0.5, 2.4]
+# behind. Where labels come in company, any of them gives the scene away, and one vector goes a long
+# way: it says "a farm". The CNN-RNN by itself catches up, too: nine points below heads on the same
+# map at 0, and at 1 level with them (80.0 and 78.7, no difference shown).
 #
 # ## 9 · Texts as a second teacher
 #
