@@ -100,11 +100,13 @@ def test_a_full_disk_leaves_the_last_one_and_nothing_else(tmp_path, monkeypatch)
     assert is_step(store.latest(), 1)
 
 
-def _save_on(folder, began, size):
+def _save_on(folder, began, size, ready):
+    torch.set_num_threads(1)  # a forked child has no other threads, and would wait for them
     store, step = CheckpointStore(folder), began
     while True:
         step += 1
         store.save(step, snapshot(step, size), score=float(step))
+        ready.set()  # on a busy machine the first save may take long
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL and fork are POSIX's")
@@ -114,9 +116,11 @@ def test_fifty_kills_during_saves_leave_the_old_one_or_the_new_one(tmp_path):
     fork = multiprocessing.get_context("fork")
     reached, inside = 0, 0
     for _ in range(50):
-        child = fork.Process(target=_save_on, args=(tmp_path, reached, 20_000))
+        ready = fork.Event()
+        child = fork.Process(target=_save_on, args=(tmp_path, reached, 20_000, ready))
         child.start()
-        time.sleep(draw.uniform(0.01, 0.08))
+        assert ready.wait(60)
+        time.sleep(draw.uniform(0.0, 0.06))
         os.kill(child.pid, signal.SIGKILL)
         child.join()
         inside += any(each.name.startswith(".") for each in tmp_path.iterdir())
