@@ -261,9 +261,13 @@ class StagedRun:
         others, folds = self.fold_decoders(tokens["train"])
         return Components(cnn, tokens, decoder, others, folds)
 
-    def all_parts(self) -> Trained:
-        """From the CNN to the figures."""
-        cnn, tokens, decoder, others, folds = self.phase_zero()
+    def all_parts(self, components: Components | None = None) -> Trained:
+        """From the CNN to the figures.
+
+        Args:
+            components: of phase 0, where it was done already.
+        """
+        cnn, tokens, decoder, others, folds = components or self.phase_zero()
         clip = frozen_clip()
         texts = text_embeddings([with_article(name) for name in WORLD])
         model = self.model(cnn, decoder, clip, texts)
@@ -402,9 +406,12 @@ class StagedRun:
         return drawn(self.scenes[split])
 
     def label_sets(self, count: int) -> Tensor:
-        """(count, L): sets of labels as scenes have them, most of which are never drawn."""
-        dials = self.scenes["train"].config
-        return torch.from_numpy(label_matrix(SceneDataset(count, "train", dials)))
+        """(count, L): sets of labels as scenes have them, of scenes that are never drawn. Those of
+        the training scenes are not among them: a decoder without a fold must not have read its
+        labels either (trap 6)."""
+        scenes = self.scenes["train"]
+        more = SceneDataset(len(scenes) + count, "train", scenes.config)
+        return torch.from_numpy(label_matrix(more)[len(scenes):])
 
     def features(
         self, encoder: CNNEncoder | ClipEncoder, name: str, split: str,

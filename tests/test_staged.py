@@ -21,7 +21,15 @@ from safetensors.torch import load_file
 from hybridlab.bundle import load_bundle
 from hybridlab.cli import main
 from hybridlab.configs import DemoConfig
-from hybridlab.staged import BusyError, begin, run_training, settings_to_resume, tower_blocks
+from hybridlab.data.scenes import SceneDataset, label_matrix
+from hybridlab.staged import (
+    BusyError,
+    StagedRun,
+    begin,
+    run_training,
+    settings_to_resume,
+    tower_blocks,
+)
 from hybridlab.training.checkpoints import CheckpointStore
 from hybridlab.training.devices import DeviceConfig
 from hybridlab.training.plans import PLANS, TrainPlan, joint_stages
@@ -104,6 +112,14 @@ def test_phase_0_may_train_the_cnn_and_begin_with_a_language_model(fabric, tmp_p
     assert sets.facts["settings"]["task"]["rows"] == 50
     stored = load_file(folder / "bundle" / "weights.safetensors")
     assert any(each.startswith("cnn.") for each in stored)
+
+
+def test_extra_label_sets_are_of_no_training_scene(fabric):
+    run = StagedRun(TINY, TrainPlan(), DeviceConfig(), fabric, None)
+    more = SceneDataset(TINY.train + 30, "train", run.scenes["train"].config)
+    sets = run.label_sets(30)
+    assert torch.equal(sets, torch.from_numpy(label_matrix(more)[TINY.train:]))
+    assert torch.equal(torch.from_numpy(label_matrix(more)[:TINY.train]), run.targets["train"])
 
 
 def command(*more: str, **options):

@@ -79,8 +79,8 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
         scenes=SceneConfig(seed=config["world_seed"]),
     )
     with FileLock(place / ".lock"):  # of runs that share it, one does it
-        staged.phase_zero()
-    trained = staged.all_parts()
+        components = staged.phase_zero()
+    trained = staged.all_parts(components)
     truth = staged.targets["test"].numpy().astype(np.int8)
     limits = per_label_thresholds(trained.probs["val"], staged.targets["val"].numpy())
     scores = trained.probs["test"]

@@ -6,7 +6,6 @@ label sets, which costs no image. Its weights are then where phase 0 begins.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -28,7 +27,7 @@ from hybridlab.training.label_ranks import (
 )
 from hybridlab.training.recipes import ALIGNED, DecoderRecipe
 from hybridlab.training.stage import Stage
-from hybridlab.training.task import zero_of
+from hybridlab.training.task import annotations_hash, label_counts, zero_of
 
 
 class DecoderTask:
@@ -83,12 +82,10 @@ class DecoderTask:
 
     def describe(self) -> Mapping[str, Any]:
         """The recipe, sizes, and a hash of the labels."""
-        data = hashlib.sha256()
-        for targets in (self.targets, self.held_targets):
-            data.update(targets.to(torch.int8).contiguous().numpy().tobytes())
         return {
             "held": self.n_held, "labels": self.targets.shape[1], "order": self.recipe.order,
-            "feeding": self.recipe.feeding, "annotations": data.hexdigest()[:16],
+            "feeding": self.recipe.feeding,
+            "annotations": annotations_hash(self.targets, self.held_targets),
             "map": None if self.tokens is None else list(self.tokens.shape[1:]),
         }
 
@@ -100,7 +97,7 @@ class DecoderTask:
         """
         if name != "labels":
             raise ValueError(f"curriculum is {name!r}; a decoder's task knows 'labels'")
-        return tuple((self.targets > 0).sum(dim=1).tolist())
+        return label_counts(self.targets)
 
     def batch(self, rows: Tensor, stage: Stage, epoch: int) -> dict[str, Any]:
         """Tokens, targets and label sequences of the rows, and the share of truth."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -15,6 +14,7 @@ from hybridlab.total_loss import loss_terms
 from hybridlab.training.augmentation import ObjectBoxes, augmentation
 from hybridlab.training.hybrid_data import some
 from hybridlab.training.stage import Stage
+from hybridlab.training.task import annotations_hash, label_counts
 
 
 class CnnClassifier(nn.Module):
@@ -65,11 +65,9 @@ class EncoderTask:
 
     def describe(self) -> Mapping[str, Any]:
         """Sizes, loss, and a hash of the annotations."""
-        data = hashlib.sha256()
-        for targets in (self.targets, self.held_targets):
-            data.update(targets.to(torch.int8).contiguous().numpy().tobytes())
         return {"held": self.n_held, "labels": self.targets.shape[1],
-                "classification": self.classification, "annotations": data.hexdigest()[:16]}
+                "classification": self.classification,
+                "annotations": annotations_hash(self.targets, self.held_targets)}
 
     def difficulty(self, name: str) -> tuple[float, ...]:
         """How many labels each training image has ("labels").
@@ -79,7 +77,7 @@ class EncoderTask:
         """
         if name != "labels":
             raise ValueError(f"curriculum is {name!r}; an encoder's task knows 'labels'")
-        return tuple((self.targets > 0).sum(dim=1).tolist())
+        return label_counts(self.targets)
 
     def batch(self, rows: Tensor, stage: Stage, epoch: int) -> dict[str, Any]:
         """Pictures and targets, augmented where the stage says so."""

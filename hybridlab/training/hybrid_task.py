@@ -7,7 +7,6 @@ and looks at the pictures anew; the CNN-RNN may join it by a switch: a stage tha
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -23,7 +22,7 @@ from hybridlab.total_loss import loss_terms
 from hybridlab.training.augmentation import ObjectBoxes, augmentation
 from hybridlab.training.hybrid_data import HybridData, kept_views, looks_of, views_of
 from hybridlab.training.stage import Stage
-from hybridlab.training.task import zero_of
+from hybridlab.training.task import annotations_hash, label_counts, zero_of
 
 TERMS = ("classification", "contrastive", "decoder")
 _ROWS = 256  # images that are fused at once where nothing is learnt
@@ -68,13 +67,10 @@ class HybridTask:
 
     def describe(self) -> Mapping[str, Any]:
         """Sizes, losses, and a hash of the annotations."""
-        data = hashlib.sha256()
-        for split in (self.train, self.held):
-            data.update(split.targets.to(torch.int8).contiguous().numpy().tobytes())
         return {
             "held": self.n_held, "labels": self.train.targets.shape[1],
             "classification": self.classification, "alignment": self.alignment,
-            "annotations": data.hexdigest()[:16],
+            "annotations": annotations_hash(self.train.targets, self.held.targets),
         }
 
     def difficulty(self, name: str) -> tuple[float, ...]:
@@ -84,7 +80,7 @@ class HybridTask:
             ValueError: an unknown name, or clutter that is not known.
         """
         if name == "labels":
-            return tuple((self.train.targets > 0).sum(dim=1).tolist())
+            return label_counts(self.train.targets)
         if name == "clutter" and self.train.clutter is not None:
             return tuple(self.train.clutter.tolist())
         raise ValueError(

@@ -28,8 +28,8 @@ class TrainPlan:
             "end_to_end", everything from the start for as many epochs as the phases together.
         encoder_epochs: phase 0, the CNN with a linear head; 0 leaves its ImageNet weights.
         language_epochs: phase 0, the decoder on label sequences alone before it sees a map.
-        language_sets: label sets for that, drawn from the world without pictures; 0 takes those of
-            the training scenes.
+        language_sets: label sets for that, drawn from the world without pictures, beside those of
+            the training scenes; 0 takes the latter.
         augment: of the pictures, where an encoder learns: "", "clip", "crop" or "colour".
         curriculum: "" or "labels" or "clutter": easy scenes first in the joint phases.
         schedule: of all stages.

@@ -7,6 +7,7 @@ alone, which every process knows, and need no communication.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -77,6 +78,19 @@ class Step(nn.Module):
         terms = {name: value / max(counts[name], 1) for name, value in sums.items()}
         loss = torch.stack([weights.get(name, 1.0) * each for name, each in terms.items()]).sum()
         return loss, {name: each.detach() for name, each in terms.items()}
+
+
+def annotations_hash(*splits: Tensor) -> str:
+    """Names the annotations of several splits (N, L) exactly, for `Task.describe`."""
+    data = hashlib.sha256()
+    for targets in splits:
+        data.update(targets.to(torch.int8).contiguous().numpy().tobytes())
+    return data.hexdigest()[:16]
+
+
+def label_counts(targets: Tensor) -> tuple[float, ...]:
+    """How many labels each image of a split (N, L) has: a curriculum's "labels"."""
+    return tuple((targets > 0).sum(dim=1).tolist())
 
 
 def zero_of(module: nn.Module) -> Tensor:
