@@ -1,4 +1,4 @@
-"""`hybridlab train`: options, and what happens before and after `staged.run_training`."""
+"""`hybridlab train`: options, and what happens before and after `train.run_training`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Train:
     """Do not keep the features of frozen encoders in RUNS/.cache for the next run."""
 
     def run(self) -> int:
-        from hybridlab.staged import begin, run_training, settings_to_resume
+        from hybridlab.train import begin, run_training, settings_to_resume
         from hybridlab.training.devices import fabric_of
         from hybridlab.training.reports import StoppedError
 

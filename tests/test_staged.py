@@ -22,14 +22,8 @@ from hybridlab.bundle import load_bundle
 from hybridlab.cli import main
 from hybridlab.configs import DemoConfig
 from hybridlab.data.scenes import SceneDataset, label_matrix
-from hybridlab.staged import (
-    BusyError,
-    StagedRun,
-    begin,
-    run_training,
-    settings_to_resume,
-    tower_blocks,
-)
+from hybridlab.staged import StagedRun, tower_blocks
+from hybridlab.train import BusyError, begin, run_training, settings_to_resume
 from hybridlab.training.checkpoints import CheckpointStore
 from hybridlab.training.devices import DeviceConfig
 from hybridlab.training.plans import PLANS, TrainPlan, joint_stages
