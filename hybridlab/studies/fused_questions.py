@@ -2,9 +2,9 @@
 
     hybridlab reproduce 05
 
-Does cross-fitting pay, and with how many folds? Do label queries gain what class attention gains
-from a softmax for each view? How much of the hybrid's lead over one view is the second view, if the
-one view hears the decoder, too?
+Does cross-fitting pay? Do label queries gain what class attention gains from a softmax for each
+view? How much of the hybrid's lead over one view is the second view, if the one view hears the
+decoder, too?
 """
 
 from hybridlab.studies.fusions import BEST, CONTROL, VARIANTS, family, fusion_study
@@ -17,8 +17,6 @@ ASKED = {
         "concat, opinions not cross-fitted", f"{BEST}: the CNN's alone",
     )},
     f"{PAST}, not cross-fitted": family(BEST, own_opinion=True, folds=1),
-    f"{PAST}, five folds": family(BEST, own_opinion=True, folds=5),
-    "concat, five folds": family("concat", folds=5),
     f"{BEST}: the CNN's alone, opinions also past": family(
         BEST, own_opinion=True, without="clip"),
     "label queries, a softmax for each view": {
@@ -38,8 +36,6 @@ STUDY = fusion_study(
     {
         f"{PAST}, not cross-fitted": "Behind opinions that are cross-fitted: past the fusion "
         "nothing softens a decoder that knows the scene.",
-        f"{PAST}, five folds": "Ahead of two folds by half a point: its decoders learn from more.",
-        "concat, five folds": "Ahead of concat with two folds.",
         f"{BEST}: the CNN's alone, opinions also past": "As without opinions: the decoder reads "
         "the map that the labels look at.",
         "label queries, a softmax for each view": "Ahead of one softmax by 3 mAP or more, and "
