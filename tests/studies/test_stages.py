@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybridlab.studies.stages import RECIPE, STUDY, run
+from hybridlab.studies import stage_switches, stages
+from hybridlab.studies.stages import RECIPE, run
 
 SMALL = {**RECIPE, "train": 20, "val": 10, "test": 12, "batch_size": 8, "decoder_epochs": 1,
          "fusion_epochs": 1, "tune_epochs": 1, "cnn_size": 64, "dim": 16}
@@ -30,6 +31,8 @@ def test_runs_of_a_seed_share_phase_0(store):
     for name in ("zero_shot_mean_ap", "naming"):
         assert frozen.extra[f"{name}_before"] == frozen.extra[f"{name}_after"]
         assert frozen.extra[f"{name}_before"] == gently.extra[f"{name}_before"]
+    assert 0 < gently.extra["decoder_mean_ap"] <= 1
+    assert 0 <= gently.extra["decoder_exact_match"] <= 1
     assert gently.extra["zero_shot_mean_ap_after"] != gently.extra["zero_shot_mean_ap_before"]
     again = run(SMALL, 1, store)
     assert np.array_equal(again.scores, gently.scores) and again.extra == gently.extra
@@ -38,7 +41,9 @@ def test_runs_of_a_seed_share_phase_0(store):
         run({**SMALL, "speed": 1}, 1, store)
 
 
-def test_every_variant_is_a_setting_that_the_run_knows():
-    for changes in STUDY.variants.values():
+@pytest.mark.parametrize("study", [stages.STUDY, stage_switches.STUDY], ids=lambda one: one.name)
+def test_every_variant_is_a_setting_that_the_run_knows(study):
+    for changes in study.variants.values():
         assert set(changes) <= set(RECIPE)
-    assert set(STUDY.hypotheses) == set(STUDY.variants) - {STUDY.reference}
+    assert set(study.hypotheses) == set(study.variants) - {study.reference}
+    assert study.recipe == RECIPE and study.variants[study.reference] == {}
