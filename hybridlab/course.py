@@ -30,6 +30,8 @@ class Lesson:
         return 0 if self.number == 0 else 1 if self.number <= 9 else 2
 
 
+_PROJECT = Path(__file__).resolve().parent.parent
+
 LESSONS: tuple[Lesson, ...] = (
     Lesson(0, "Start here", "Does my machine work, and where does this course go?"),
     Lesson(1, "Many labels at once", "How do I know that a multi-label classifier is good?", (0,)),
@@ -62,7 +64,7 @@ def recorded(study: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError: they are in neither place; the message says how to make them.
     """
-    project = Path(__file__).resolve().parent.parent / "notebooks"
+    project = _PROJECT / "notebooks"
     for place in (Path.cwd(), Path.cwd() / "notebooks", project):
         file = place / "results" / f"{study}.json"
         if file.is_file():
@@ -70,4 +72,20 @@ def recorded(study: str) -> dict[str, Any]:
     raise FileNotFoundError(
         f"no figures of the study {study!r}: notebooks/results/{study}.json comes with the "
         "project; clone it, or make the file with `hybridlab reproduce`"
+    )
+
+
+def benchmark(name: str) -> dict[str, Any]:
+    """A recorded benchmark, as `python -m benchmarks NAME --record` wrote it.
+
+    Raises:
+        FileNotFoundError: no such benchmark was recorded here; the message says how to.
+    """
+    for place in (Path.cwd(), Path.cwd().parent, _PROJECT):
+        file = place / "benchmarks" / "results.json"
+        if file.is_file() and name in (found := json.loads(file.read_text(encoding="utf-8"))):
+            return found[name]
+    raise FileNotFoundError(
+        f"no figures of the benchmark {name!r}: benchmarks/results.json comes with the project; "
+        f"clone it, or measure with `python -m benchmarks {name} --record` in its folder"
     )

@@ -53,7 +53,7 @@ from hybridlab.training.plans import (
     language_stage,
 )
 from hybridlab.training.recipes import ALIGNED, DecoderRecipe
-from hybridlab.training.reports import EpochReport, StepReport
+from hybridlab.training.reports import EpochReport, Report, StepReport
 from hybridlab.training.speed import with_channels_last
 from hybridlab.training.stage import Stage
 from hybridlab.training.task import Task
@@ -107,17 +107,19 @@ class StagedRun:
         phase_0: where the checkpoints of phase 0 are, if not with the others: runs that differ in
             the joint stages alone may share them.
         scenes: the dials of the world; the defaults with the configuration's seed when None.
+        quiet: no progress bar.
+        report: is told of the steps and epochs of the joint stages, such as a `LivePlot`.
     """
 
     def __init__(
         self, config: DemoConfig, plan: TrainPlan, devices: DeviceConfig, fabric: Fabric,
         folder: Path | None, cache: Path | None = None, say: Say = lambda line: None,
         stop: Stop | None = None, *, phase_0: Path | None = None,
-        scenes: SceneConfig | None = None, quiet: bool = False,
+        scenes: SceneConfig | None = None, quiet: bool = False, report: Report | None = None,
     ):
         self.config, self.plan, self.devices, self.fabric = config, plan, devices, fabric
         self.folder, self.cache, self.stop = folder, cache, stop or Stop()
-        self.phase_0, self.quiet = phase_0 or folder, quiet
+        self.phase_0, self.quiet, self.report = phase_0 or folder, quiet, report
         self.say: Say = say if fabric.is_global_zero else _silent
         scenes = scenes or SceneConfig(seed=config.seed)
         sizes = (config.train, config.val, config.test)
@@ -144,19 +146,10 @@ class StagedRun:
         Args:
             components: of phase 0, where it was done already.
         """
-        cnn, tokens, decoder, others, folds = components or self.phase_zero()
-        clip = frozen_clip()
-        texts = text_embeddings([with_article(name) for name in WORLD])
-        model = self.model(cnn, decoder, clip, texts)
-        data = self.data(model, tokens, others, folds)
-        if self.plan.crossfits:
-            model.fit_views(data["train"].rnn, data["train"].clip)
-        else:  # what an untrained decoder says has no scale to go by
-            model.view_clip.fit(data["train"].clip.pooled)
-        stages, names = self.joint_stages(model), other_names(clip)
-        before = self.known(clip, data["test"].clip.pooled, texts, names)
-        task = HybridTask(data["train"], data["val"], self.config.classification,
-                          self.config.alignment, others, self.config.seed)
+        model, data, task = self.hybrid(components or self.phase_zero())
+        texts, names = _label_texts(), other_names(model.clip)
+        stages = self.joint_stages(model)
+        before = self.known(model.clip, data["test"].clip.pooled, texts, names)
         self.part("joint", model, task, stages)
         self.say("thresholds from the validation scenes, figures on the test scenes")
         model = model.eval().to(self.fabric.device)
@@ -169,13 +162,31 @@ class StagedRun:
             {name: {"before": before[name], "after": after[name]} for name in before},
         )
 
+    def hybrid(
+        self, components: Components
+    ) -> tuple[HybridClassifier, dict[str, HybridData], HybridTask]:
+        """The hybrid before its joint stages, the three splits as it sees them, and the task."""
+        cnn, tokens, decoder, others, folds = components
+        model = self.model(cnn, decoder, frozen_clip(), _label_texts())
+        data = self.data(model, tokens, others, folds)
+        if self.plan.crossfits:
+            model.fit_views(data["train"].rnn, data["train"].clip)
+        else:  # what an untrained decoder says has no scale to go by
+            model.view_clip.fit(data["train"].clip.pooled)
+        return model, data, HybridTask(
+            data["train"], data["val"], self.config.classification, self.config.alignment, others,
+            self.config.seed,
+        )
+
     # --- parts ----------------------------------------------------------------------------------
 
     def part(self, name: str, model: nn.Module, task: Task, stages: Sequence[Stage]) -> nn.Module:
         """One training, with a folder for its checkpoints and one for its logs."""
         place = self.folder if name == "joint" else self.phase_0
         with ExitStack() as stack:
-            told: list[Callable[[StepReport | EpochReport], None]] = []
+            told: list[Report] = []
+            if self.report is not None and name == "joint":
+                told.append(self.report)
             if not self.quiet:
                 told.append(stack.enter_context(ProgressBar()))
             if self.fabric.is_global_zero and place is not None:
@@ -408,6 +419,10 @@ class StagedRun:
                 )
         self.fabric.barrier()
         return metrics
+
+
+def _label_texts() -> Tensor:
+    return text_embeddings([with_article(name) for name in WORLD])
 
 
 def tower_blocks(clip: ClipEncoder) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hybridlab.ablation.findings import Analysis
-from hybridlab.course import LESSONS, recorded
+from hybridlab.course import LESSONS, benchmark, recorded
 from hybridlab.studies import RECORDED
 
 
@@ -43,3 +43,14 @@ def test_an_unknown_study_is_told(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="hybridlab reproduce"):
         recorded("nothing")
+
+
+def test_benchmarks_are_found_from_anywhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert benchmark("beam_vs_loop")["ratio"] > 1
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "results.json").write_text(json.dumps({"beam_vs_loop": {"mine": 1}}))
+    assert benchmark("beam_vs_loop") == {"mine": 1}
+    assert benchmark("text_cache")["name"] == "text_cache"
+    with pytest.raises(FileNotFoundError, match="python -m benchmarks nothing --record"):
+        benchmark("nothing")
