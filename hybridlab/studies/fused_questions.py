@@ -13,8 +13,8 @@ PAST = f"{BEST}, opinions also past"
 QUERIES = "label queries, both maps"
 ASKED = {
     **{name: VARIANTS[name] for name in (
-        CONTROL, BEST, PAST, "class attention, one softmax", QUERIES, "concat",
-        "concat, opinions not cross-fitted", f"{BEST}: the CNN's alone",
+        CONTROL, PAST, QUERIES, "concat", "concat, opinions not cross-fitted",
+        f"{BEST}: the CNN's alone",
     )},
     f"{PAST}, not cross-fitted": family(BEST, own_opinion=True, folds=1),
     f"{BEST}: the CNN's alone, opinions also past": family(
@@ -44,4 +44,5 @@ STUDY = fusion_study(
     },
     CONTROL,
 )
-ALSO_AGAINST = (PAST, "concat", BEST, QUERIES)
+ALSO_AGAINST = (PAST, "concat", f"{BEST}: the CNN's alone", QUERIES,
+                "label queries, a softmax for each view")
