@@ -17,17 +17,22 @@ NAMES = (
     "text_cache", "beam_vs_loop", "matching_share", "loop_overhead", "cache_vs_recompute",
     "cached_epoch", "data_share", "channels_last", "compile_gain", "costs",
 )
+GPU_NAMES = ("gpu_models", "gpu_hybrid")  # `all` takes them in where there is a GPU
 
 
 def main(arguments: list[str]) -> int:
     """Run the benchmarks named; each prints one line."""
     record = "--record" in arguments or arguments == ["all"]
     named = [name for name in arguments if name != "--record"]
-    wanted = list(NAMES) if named == ["all"] else named
-    unknown = [name for name in wanted if name not in NAMES]
+    every = NAMES + GPU_NAMES
+    wanted = [name for name in every if name in NAMES or _gpu()] if named == ["all"] else named
+    unknown = [name for name in wanted if name not in every]
     if not wanted or unknown:
-        names = ", ".join(NAMES)
+        names = ", ".join(every)
         print(f"usage: python -m benchmarks NAME [--record] | all; names: {names}", file=sys.stderr)
+        return 2
+    if (without := [name for name in wanted if name in GPU_NAMES]) and not _gpu():
+        print(f"{', '.join(without)}: needs a GPU, and PyTorch sees none here", file=sys.stderr)
         return 2
     path = Path(__file__).parent / "results.json"
     results = {}
@@ -39,11 +44,17 @@ def main(arguments: list[str]) -> int:
 
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         both = {**before, **results}
-        write_json(path, {name: both[name] for name in NAMES if name in both}, overwrite=True)
+        write_json(path, {name: both[name] for name in every if name in both}, overwrite=True)
         from benchmarks.page import write
 
         write()
     return 0
+
+
+def _gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ class Step(nn.Module):
                 f"the task sums {', '.join(sums)} but counts {', '.join(counts)}; give the same"
             )
         weights = self.stage.weights
-        if strange := sorted(weights.keys() - sums.keys()):
+        named = {name for name, weight in weights.items() if weight}  # 0 leaves a term out
+        if strange := sorted(named - sums.keys()):
             raise ValueError(
                 f"stage {self.stage.name!r} weighs {', '.join(strange)}, which the task does not "
                 f"sum; it sums {', '.join(sums)}"

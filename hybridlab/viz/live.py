@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from hybridlab.training.reports import EpochReport, StepReport
+from hybridlab.viz.notebook import show
 
 STAGE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
@@ -22,10 +23,12 @@ class LivePlot:
     Args:
         seconds: between two drawings.
         score: what the score is called.
-        title: of the figure.
+        title: of the figure; it also begins its alternative text.
     """
 
-    def __init__(self, seconds: float = 2.0, score: str = "validation mAP", title: str = ""):
+    def __init__(
+        self, seconds: float = 2.0, score: str = "validation mAP", title: str = "Training"
+    ):
         self.seconds, self.score, self.title = seconds, score, title
         self.steps: dict[str, list[tuple[int, float]]] = {}
         self.epochs: list[tuple[int, float]] = []
@@ -59,19 +62,29 @@ class LivePlot:
         scores.set(xlabel="step", ylabel=self.score)
         for axes in (losses, scores):
             axes.spines[["top", "right"]].set_visible(False)
-        if self.title:
-            figure.suptitle(self.title, fontsize=10)
+        figure.suptitle(self.title, fontsize=10)
         return figure
+
+    def words(self) -> str:
+        """The figure for a reader who cannot see it."""
+        told = [f"{stage}: training loss {values[0][1]:.3g} at step {values[0][0]}, "
+                f"{values[-1][1]:.3g} at step {values[-1][0]}"
+                for stage, values in self.steps.items()]
+        if self.epochs:
+            told.append(f"{self.score} is {self.epochs[-1][1]:.3g} at the end, "
+                        f"{max(value for _, value in self.epochs):.3g} at best")
+        return f"{self.title}. " + "; ".join(told or ["no step yet"]) + "."
 
     def show(self) -> None:
         """Draw now; call it once more when the training is over."""
         from IPython.display import display
 
         self.drawn = time.perf_counter()
+        picture = show(self.figure(), alt=self.words())
         if self.shown is None:
-            self.shown = display(self.figure(), display_id=True)
+            self.shown = display(picture, display_id=True)
         else:
-            self.shown.update(self.figure())
+            self.shown.update(picture)
 
 
 def smoothed(values: tuple[float, ...], weight: float = 0.9) -> list[float]:

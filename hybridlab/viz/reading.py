@@ -17,7 +17,8 @@ def reading_figure(
     """Attention both ways between the steps of a decoder and the patches of a picture.
 
     Above, for each step the picture, lit where it read most. Below, for each step the picture
-    again, lit where patches read that step most.
+    again, lit where patches read that step most; under it, the share of their weight that all
+    patches together give to the step, for each picture is lit by its own largest weight.
 
     Args:
         image: (H, W, 3) uint8.
@@ -39,15 +40,14 @@ def reading_figure(
     shown = min(len(steps), MOST_STEPS)
     figure = Figure(figsize=(max(5.0, 1.9 * shown), 4.4), facecolor="white", layout="constrained")
     grid = figure.subplots(2, shown, squeeze=False)
-    most = float(np.max(read_by)) or 1.0  # one scale: patches share their weight among steps
     for at in range(shown):
-        own = float(np.max(reads[at])) or 1.0
-        for row, light in ((0, reads[at] / own), (1, read_by[at] / most)):
-            axes = grid[row, at]
-            axes.imshow(lit(image, np.asarray(light, np.float32)), interpolation="nearest")
+        for row, weights in ((0, reads[at]), (1, read_by[at])):
+            axes, light = grid[row, at], np.asarray(weights) / (float(np.max(weights)) or 1.0)
+            axes.imshow(lit(image, light.astype(np.float32)), interpolation="nearest")
             axes.set_xticks([])
             axes.set_yticks([])
         grid[0, at].set_title(steps[at], fontsize=10, color=INK, parse_math=False)
+        grid[1, at].set_xlabel(f"{100 * float(np.mean(read_by[at])):.0f} % of all", fontsize=9)
     grid[0, 0].set_ylabel("the step reads here", fontsize=9)
     grid[1, 0].set_ylabel("read by these patches", fontsize=9)
     figure.suptitle(title, fontsize=12, color=INK)

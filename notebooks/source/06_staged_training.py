@@ -18,8 +18,8 @@
 # The hybrid is made of parts that somebody has trained already: a CNN that knows a thousand kinds
 # of things, a CLIP tower that knows words. What joins them knows nothing. Put all of it into one
 # optimiser, and in its first steps a random head pushes random gradients through everything that
-# was learnt. So hybrids are trained in *stages*. Which stages, at which rates, and what does each of
-# them bring? And what happens to what the tower knew, that no label asks for?
+# was learnt. So hybrids are trained in *stages*. Which stages, at which rates, and what does each
+# of them bring? And what happens to what the tower knew, that no label asks for?
 #
 # **After this notebook you can**
 # 1. freeze a network so that it is frozen, and prove it;
@@ -31,7 +31,7 @@
 # | | |
 # |---|---|
 # | **You need** | notebook 05; how an optimiser takes a step |
-# | **Time** | 60 minutes to read, 120 for eight exercises; cells run in about two minutes on two cores |
+# | **Time** | 60 minutes to read, 120 for eight exercises; cells run in two minutes on two cores |
 # | **Difficulty** | medium |
 #
 # The stored outputs are those of the longer version (`HYBRIDLAB_PROFILE=full`, some ten minutes).
@@ -43,6 +43,7 @@ import sys
 import tempfile
 import time
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -97,12 +98,12 @@ parts = run.phase_zero()
 # `requires_grad_(False)`, and that is that?
 #
 # > **Guess.** A CNN whose parameters need no gradient, in a model that is in training mode, sees
-# > ten batches. No optimiser knows it. What has changed in it?
+# > eight batches. No optimiser knows it. What has changed in it?
 
 # %%
-from hybridlab.frozen import frozen_cnn
+from hybridlab.encoders.cnn import build_cnn
 
-cnn = frozen_cnn(64).requires_grad_(False)
+cnn = build_cnn("efficientnet_lite0", image_size=64).requires_grad_(False)
 pictures = cnn.preprocessing(run.images("train")[:64])
 with torch.no_grad():
     before = cnn.eval()(pictures[:8]).pooled
@@ -191,16 +192,27 @@ show_source(_Run.one_step)
 # %%
 from hybridlab.viz.live import LivePlot
 
-# %%
+
+def trained(network, job, stages, also=lambda told: None, **options) -> list[EpochReport]:
+    """Train, and return what each epoch ended with."""
+    found: list[EpochReport] = []
+
+    def report(told) -> None:
+        also(told)
+        if isinstance(told, EpochReport):
+            found.append(told)
+
+    train_stages(network, job, stages, fabric, report=report, **options)
+    return found
+
+
 plot = LivePlot(seconds=2.0, title="Phase 1: fusion and heads on kept views")
 model, data, task = run.hybrid(parts)
 phase_1 = joint_stages(config, TrainPlan(plan="frozen"), own_opinion=True)
 began = time.perf_counter()
-train_stages(model, task, phase_1, fabric, report=plot)
-seconds = time.perf_counter() - began
-print(f"{plot.epochs[-1][0]} steps in {seconds:.0f} s")
-show(plot.figure(), alt=f"Training loss falls over {plot.epochs[-1][0]} steps of phase 1, and "
-     f"validation mAP rises to {max(score for _, score in plot.epochs):.2f}.")
+epochs = {"frozen": trained(model, task, phase_1, also=plot)}
+plot.show()  # once more, with the last step
+print(f"{epochs['frozen'][-1].step} steps in {time.perf_counter() - began:.0f} s")
 
 # %% [markdown]
 # ### How fast, and when
@@ -283,32 +295,32 @@ for rate in sorted({group["peak"] for group in groups}, reverse=True)[::3]:
 # - **gently**: the tower at a rate of 0.0001, each layer below at 0.7 of that;
 # - **brutally**: the tower at the rate of the fusion, 0.003, all layers alike.
 #
+# All begin from the phase 1 above. (`hybridlab train` also carries the optimiser's moments of the
+# fusion over into phase 2.)
+#
 # > **Guess.** Which of them ends highest on validation scenes? And which tower can afterwards still
 # > *name* things that no scene of this world shows?
 
 # %%
 from hybridlab.viz.curves import curves_figure, curves_words
+from hybridlab.zeroshot.naming import naming, other_names
 
-curves: dict[str, list[EpochReport]] = {}
-known = {}
-for name, plan in (("frozen", "frozen"), ("gently", "gentle"), ("brutally", "brutal")):
-    told_by: list[EpochReport] = []
-
-    def keep(report, kept=told_by) -> None:
-        """Only epochs: steps would be thousands."""
-        if isinstance(report, EpochReport):
-            kept.append(report)
-
-    trained = staged(TrainPlan(plan=plan, save_every=0), report=keep).all_parts(deepcopy(parts))
-    curves[name], known[name] = told_by, trained.known
-    named = trained.known["naming"]
-    print(f"{name:9} best on validation {100 * max(each.score for each in told_by):.1f} mAP; things "
-          f"that no scene shows, named: {100 * named['before']:.0f} % before, "
-          f"{100 * named['after']:.0f} % after")
+other_texts = other_names(model.clip)
+tuned = {}
+print(f"things that no scene shows, named before: {100 * naming(model.clip, other_texts):.0f} %")
+for name in ("gentle", "brutal"):
+    tuned[name] = deepcopy(model, {id(model.clip.tokenizer): model.clip.tokenizer})
+    phase_2 = joint_stages(config, TrainPlan(plan=name), own_opinion=True)[1:]
+    epochs[name] = trained(tuned[name], task, phase_2)
+    print(f"{name}: best on validation {100 * max(each.score for each in epochs[name]):.1f} mAP; "
+          f"named afterwards: {100 * naming(tuned[name].clip, other_texts):.0f} %")
 
 # %%
-show(curves_figure(curves, "Frozen, gently and brutally: the same phase 1, then three ways"),
-     alt=curves_words(curves))
+last = epochs["frozen"][-1]
+curves = {"phase 1, all frozen": epochs["frozen"], **{
+    f"phase 2, {name}": [last, *(replace(each, step=last.step + each.step) for each in its)]
+    for name, its in epochs.items() if name != "frozen"}}
+show(curves_figure(curves, "One phase 1, and two ways to go on"), alt=curves_words(curves))
 
 # %% [markdown]
 # [[live]]
@@ -335,29 +347,25 @@ show(forgetting_figure(kept, "What each way brings, and what its tower forgets")
 #
 # ### Alpha and beta
 #
-# The loss is $\mathcal L = \alpha\, \mathcal L_{BCE} + \beta\, \mathcal L_{contrastive}$. The second
-# term asks the fused vector to lie near the texts of its labels, and in phase 2 it is the only one
-# that still speaks of words.
+# The loss is $\mathcal L = \alpha\, \mathcal L_{BCE} + \beta\, \mathcal L_{contrastive}$. The
+# second term asks the fused vector to lie near the texts of its labels, and in phase 2 it is the
+# only one that still speaks of words.
 #
 # > **Guess.** Multiply both weights by ten. What changes?
 
 # %%
-def phase_1_with(alpha: float, beta: float, **plan) -> list[EpochReport]:
-    """Epochs of phase 1 with other weights of the loss."""
-    from dataclasses import replace
-
-    settings = replace(config, alpha=alpha, beta=beta)
-    again = staged(TrainPlan(plan="frozen", save_every=0, **plan), settings)
-    fresh, _, its_task = again.hybrid(deepcopy(parts))
-    found: list[EpochReport] = []
-    train_stages(fresh, its_task, again.joint_stages(fresh), fabric,
-                 report=lambda each: found.append(each) if isinstance(each, EpochReport) else None)
-    return found
+def concat_with(alpha: float, beta: float, **plan) -> list[EpochReport]:
+    """Epochs of a plain fusion, side by side, with other weights of the loss: it takes seconds."""
+    plain = staged(TrainPlan(plan="frozen", save_every=0, **plan),
+                   replace(config, alpha=alpha, beta=beta, fusion="concat", tokens="steps",
+                           fusion_epochs=20))
+    fresh, _, its_task = plain.hybrid(parts)
+    return trained(fresh, its_task, plain.joint_stages(fresh))
 
 
 for alpha, beta in ((1.0, 0.1), (10.0, 1.0), (1.0, 1.0), (1.0, 0.0)):
     print(f"alpha {alpha:4}, beta {beta}: best on validation "
-          f"{100 * max(each.score for each in phase_1_with(alpha, beta)):.1f} mAP")
+          f"{100 * max(each.score for each in concat_with(alpha, beta)):.1f} mAP")
 
 # %% [markdown]
 # [[alpha]] Over five seeds, with phase 2:
@@ -516,10 +524,10 @@ def ema_update(
 
 # %%
 averaged = {
-    "constant rate": phase_1_with(1.0, 0.1, schedule="constant"),
-    "constant rate, averaged": phase_1_with(1.0, 0.1, schedule="constant", ema=0.95),
-    "cosine": phase_1_with(1.0, 0.1),
-    "cosine, averaged": phase_1_with(1.0, 0.1, ema=0.95),
+    "constant rate": concat_with(1.0, 0.1, schedule="constant"),
+    "constant rate, averaged": concat_with(1.0, 0.1, schedule="constant", ema=0.95),
+    "cosine": concat_with(1.0, 0.1),
+    "cosine, averaged": concat_with(1.0, 0.1, ema=0.95),
 }
 show(curves_figure(averaged, "Phase 1, with and without an average of the weights"),
      alt=curves_words(averaged))
@@ -609,7 +617,6 @@ place = Path(tempfile.mkdtemp())
 sys.path.insert(0, str(place))
 
 # %%
-import signal
 import subprocess
 
 from job import training
@@ -762,7 +769,7 @@ for size in (4, 16, 64) if device.type == "cpu" else (16, 64, 256, 1024):
     found = [throughput(tower, noise, learns=True, precision=kind, rounds=3, calls=1)
              for kind in ("32-true", "bf16-mixed")]
     print(f"  batch {size:4}: {found[0]:7.0f} in single precision, {found[1]:7.0f} in bfloat16")
-tower.requires_grad_(False)
+_ = tower.requires_grad_(False)
 
 # %% [markdown]
 # And what was measured with care, as ratios of two jobs that took turns

@@ -17,9 +17,11 @@ from hybridlab.fusion.view import View
 from hybridlab.model import HybridClassifier
 from hybridlab.total_loss import HybridLoss
 from hybridlab.training.augmentation import ObjectBoxes
+from hybridlab.training.checkpoints import CheckpointStore
 from hybridlab.training.hybrid_data import HybridData, looks_of, views_of
 from hybridlab.training.hybrid_task import HybridTask
-from hybridlab.training.reports import EpochReport, StepReport
+from hybridlab.training.interrupts import Stop
+from hybridlab.training.reports import EpochReport, StepReport, StoppedError
 from hybridlab.training.sampling import batches, epoch_rows
 from hybridlab.training.stage import Part, Stage
 from hybridlab.training.trainer import train_stages
@@ -85,6 +87,34 @@ def test_the_loss_of_a_step_is_the_hybrids(fabric, fusion, names):
     with torch.no_grad():
         again = model.fuse(task.held.rnn, task.held.clip).logits
     assert task.score(again) == pytest.approx(ends[0].score)
+
+
+def test_a_weight_of_0_leaves_its_term_out(fabric, tmp_path):
+    """`hybridlab train --beta 0` stopped in its first step."""
+    found = []
+    for weights in ({"classification": 1.0, "contrastive": 0.0}, {"classification": 1.0}):
+        model = hybrid()
+        head = {name: value.clone() for name, value in model.contrastive_head.state_dict().items()}
+        stage = Stage("phase 1", JOINT, epochs=2, batch_size=6, weights=weights)
+        task, store = task_of(model), CheckpointStore(tmp_path / str(len(weights)))
+        stop = Stop()
+
+        def after(told, stop=stop):
+            if told.step == 4:
+                stop.ask("a test")
+
+        with pytest.raises(StoppedError):
+            train_stages(model, task, [stage], fabric, store=store, stop=stop, report=after)
+        model, reports = hybrid(), []
+        model.fit_views(task.train.rnn, task.train.clip)
+        train_stages(model, task, [stage], fabric, store=store, resume=True,
+                     report=reports.append)
+        assert reports[0].step == 5 and set(reports[0].terms) == {"classification"}
+        for name, value in model.contrastive_head.state_dict().items():
+            assert torch.equal(value, head[name])
+        found.append(model.label_head.state_dict())
+    for name, value in found[0].items():
+        assert torch.equal(value, found[1][name])
 
 
 def test_in_phase_2_the_tower_sees_pictures_and_the_rest_rests(fabric):

@@ -112,7 +112,9 @@ def test_the_live_plot_replaces_one_image(monkeypatch):
     plot(EpochReport("two", 0, 4, 0.5, True))
     plot(EpochReport("two", 0, 4, math.nan, False))
     assert len(shown) == 6
-    losses, scores = shown[-1].axes
+    assert "two: training loss 0.333 at step 3, 0.25 at step 4" in shown[-1].alt
+    assert "validation mAP is 0.5 at the end" in shown[-1].alt
+    losses, scores = plot.figure().axes
     assert [text.get_text() for text in losses.get_legend().get_texts()] == ["one", "two"]
     assert scores.lines[0].get_ydata().tolist() == [0.5]
     calm = LivePlot(seconds=1000)

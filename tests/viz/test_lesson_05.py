@@ -36,6 +36,7 @@ def test_each_step_is_lit_where_it_reads():
         assert light[0:10, 10 * at : 10 * at + 10].mean() > 1.5 * light[20:].mean()
         even = np.asarray(figure.axes[3 + at].images[0].get_array())
         assert even.min() == even.max() == 200  # every patch reads all steps alike
+        assert figure.axes[3 + at].get_xlabel() == "33 % of all"
     words = reading_words(("cow", "egg", "STOP"), reads, read_by)
     assert "cow: reads the top left most (85 % of its weight on one patch)" in words
     assert "with 33 % of that patch's weight" in words
