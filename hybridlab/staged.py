@@ -426,7 +426,8 @@ def _label_texts() -> Tensor:
 
 
 def tower_blocks(clip: ClipEncoder) -> tuple[str, ...]:
-    """The parts of CLIP's image tower by their names in the hybrid, the last ones first.
+    """The parts of CLIP's image tower by their names in the hybrid, the last ones first; at the end
+    the tower itself, for what stands before its blocks.
 
     Raises:
         ValueError: a tower whose blocks are not known here.
@@ -436,11 +437,11 @@ def tower_blocks(clip: ClipEncoder) -> tuple[str, ...]:
             blocks = clip.vision.get_submodule(name)
         except AttributeError:
             continue
-        top = [each for each in ("head", "trunk.conv_head")
+        top = [each for each in ("head", "trunk.conv_head", "trunk.norm", "ln_post")
                if any(True for _ in _parameters(clip.vision, each))]
         numbers = reversed(range(len(list(blocks.children()))))
-        return tuple(f"clip.vision.{each}" for each in (
-            *top, *(f"{name}.{number}" for number in numbers)))
+        inner = (*top, *(f"{name}.{number}" for number in numbers))
+        return (*(f"clip.vision.{each}" for each in inner), "clip.vision")
     raise ValueError(
         f"the blocks of the tower {clip.name} are not known; choose another plan than 'gradual'"
     )

@@ -22,7 +22,7 @@ from hybridlab.files import new_run_folder, write_json
 from hybridlab.staged import Say, StagedRun
 from hybridlab.training.devices import DeviceConfig
 from hybridlab.training.interrupts import Stop
-from hybridlab.training.plans import TrainPlan
+from hybridlab.training.plans import TrainPlan, check_plan
 from hybridlab.training.resuming import ResumeError, differences
 
 if TYPE_CHECKING:
@@ -113,7 +113,9 @@ def begin(
 
     Raises:
         FileExistsError: there is such a folder already.
+        ValueError: the plan cannot be carried out; see `plans.check_plan`.
     """
+    check_plan(config, plan)
     name = ""
     if fabric.is_global_zero:
         if folder is None:

@@ -217,15 +217,30 @@ def test_gradual_unfreezing_takes_as_many_steps_as_the_other_plans():
         joint_stages(TINY, TrainPlan(plan="gradual"), False)
 
 
+@pytest.mark.parametrize(("changes", "plan", "told"), [
+    ({"alpha": 0.0, "beta": 0.0}, {}, "alpha and beta are both 0"),
+    ({"train": 1}, {}, "1 training scenes for 2 folds; give --train 2 or more, or --folds 1"),
+    ({"fusion_epochs": 1}, {"plan": "frozen", "curriculum": "labels"}, "two epochs or more"),
+    ({"tune_epochs": 1}, {"plan": "gradual"}, "give --tune-epochs 2 or more"),
+])
+def test_a_plan_that_cannot_end_is_refused_before_anything_is_made(
+    fabric, tmp_path, changes, plan, told
+):
+    with pytest.raises(ValueError, match=told):
+        begin(tmp_path, replace(TINY, **changes), TrainPlan(**plan), fabric)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_blocks_of_a_tower_from_its_top():
     from hybridlab.encoders.clip import build_tiny_clip
     from hybridlab.encoders.clip_hub import build_clip
 
     tiny = tower_blocks(build_tiny_clip(pretrained=False))
     assert tiny[0] == "clip.vision.trunk.conv_head" or tiny[0] == "clip.vision.head"
-    assert tiny[-1] == "clip.vision.trunk.blocks.0" and len(tiny) >= 8
+    assert tiny[-2:] == ("clip.vision.trunk.blocks.0", "clip.vision") and len(tiny) >= 8
     vit = tower_blocks(build_clip("ViT-B-32", pretrained=False))
-    assert vit[-1] == "clip.vision.transformer.resblocks.0" and len(vit) == 12
+    assert vit[0] == "clip.vision.ln_post" and len(vit) == 14
+    assert vit[-2:] == ("clip.vision.transformer.resblocks.0", "clip.vision")
 
 
 # --- bad input -----------------------------------------------------------------------------------

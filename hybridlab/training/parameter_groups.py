@@ -13,15 +13,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-# a numbered layer, and a numbered block within it: "blocks.3.1", "transformer.resblocks.11"
+# a numbered layer, and a numbered block within it: "blocks.3.1", "transformer.resblocks.11",
+# "encoder_layer_3"; in our CNNs a stage, a piece of it, and a block within that: "stage4.1.2"
 _NUMBERED = re.compile(
-    r"(?:^|\.)(?:blocks|resblocks|layers|layer|stages|stage)\.?(\d+)(?:\.(?:blocks\.)?(\d+))?"
+    r"(?:^|\.)(?:stage(\d+)\.(\d+)(?:\.(\d+)(?=\.))?|encoder_layer_(\d+)|"
+    r"(?:blocks|resblocks|layers|layer|stages|stage)\.?(\d+)(?:\.(?:blocks\.)?(\d+))?)"
 )
 # what stands behind all layers, at the top of a tower; open_clip's list some of it first
 _LAST = re.compile(
-    r"^(?:(?:trunk|visual|vision|vision_model|vision_tower|model)\.)*(?:proj|head|fc|fc_norm|norm|"
-    r"bn2|conv_head|attn_pool|ln_post|post_layernorm|layernorm|final_conv|head_norm)(?:\.|$)"
+    r"^(?:(?:trunk|visual|vision|vision_model|vision_tower|model|encoder)\.)*(?:proj|head|heads|fc|"
+    r"fc_norm|norm|ln|bn2|conv_head|attn_pool|ln_post|post_layernorm|layernorm|final_conv|head_norm)(?:\.|$)"
 )
 
 
@@ -30,12 +33,19 @@ def layer_depths(module: nn.Module) -> dict[str, int]:
 
     Numbered blocks ("blocks.3.1", "resblocks.11", "layer2.0") count one by one, in their order,
     from 1; what is before them has depth 0, and what is behind them that of the last block, as in
-    timm. A module without numbered blocks has depth 0 throughout.
+    timm. A norm belongs to the convolution before it. A module without numbered blocks has depth 0
+    throughout.
     """
     found: dict[str, tuple[int, ...] | None] = {}
+    before: tuple[int, ...] | None = None
     for name, _ in module.named_parameters():
         match = _NUMBERED.search(name)
-        found[name] = tuple(int(each or 0) for each in match.groups()) if match else None
+        place = tuple(int(each or 0) for each in match.groups()) if match else None
+        owner = name.rpartition(".")[0]
+        alone = match is not None and match.end() == len(owner)  # a piece, not one within a block
+        if alone and before is not None and isinstance(module.get_submodule(owner), _BatchNorm):
+            place = before
+        found[name] = before = place
     rank = {place: at for at, place in enumerate(sorted({each for each in found.values() if each}),
                                                  start=1)}
     last = len(rank)

@@ -88,6 +88,35 @@ class TrainPlan:
         return self.plan != "end_to_end"
 
 
+def check_plan(config: DemoConfig, plan: TrainPlan) -> None:
+    """Refuse what would fail only after phase 0, which takes minutes or hours.
+
+    Raises:
+        ValueError: says what to change.
+    """
+    if not (config.alpha or config.beta):
+        raise ValueError(
+            "alpha and beta are both 0, so the joint stages would learn nothing; give one above 0"
+        )
+    crossed = plan.crossfits and config.view == "evidence" and config.hears_decoder
+    if crossed and config.train < config.folds:
+        raise ValueError(
+            f"there are {config.train} training scenes for {config.folds} folds; give --train "
+            f"{config.folds} or more, or --folds 1"
+        )
+    epochs = config.fusion_epochs + config.tune_epochs * (plan.plan != "frozen")
+    if plan.curriculum and plan.plan != "end_to_end" and epochs == 1:
+        raise ValueError(
+            "a curriculum needs two epochs or more in the joint stages, or the hard scenes are "
+            "never seen; give more --fusion-epochs, or no curriculum"
+        )
+    if plan.plan == "gradual" and config.tune_epochs == 1:
+        raise ValueError(
+            "plan 'gradual' unfreezes the tower step by step, an epoch or more each, and "
+            "tune_epochs is 1; give --tune-epochs 2 or more"
+        )
+
+
 def encoder_stages(config: DemoConfig, plan: TrainPlan) -> list[Stage]:
     """Phase 0 of the CNN: its head first, then all of it, the lower layers more slowly."""
     common = _common(config, plan)

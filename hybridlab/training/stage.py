@@ -58,8 +58,9 @@ class Stage:
         ema: decay of the moving average that is validated and kept; 0 for none.
         patience: epochs without a better score after which the stage ends; 0 for never.
         weights: of the loss's terms, by their names.
-        curriculum: "" or what makes an image hard, by a name that the task knows; with the share
-            that is admitted at first, and the share of the stage after which all are.
+        curriculum: "" or what makes an image hard, by a name that the task knows.
+        begin, full: the share of the rows that is admitted at first, and the share of all epochs
+            with that curriculum, over the stages, after which all are.
         augment: "" or the name of an augmentation that the task knows.
 
     Raises:
@@ -97,6 +98,10 @@ class Stage:
         for name in ("warmup", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give a share from 0 to below 1")
+        if not 0 < self.begin <= 1:
+            raise ValueError(f"begin is {self.begin}; give a share above 0, up to 1")
+        if not 0 <= self.full <= 1:
+            raise ValueError(f"full is {self.full}; give a share from 0 to 1")
         for term, weight in self.weights.items():
             if not 0 <= weight < math.inf:
                 raise ValueError(f"the weight of {term} is {weight}; give a finite number >= 0")

@@ -143,6 +143,11 @@ class _Run:
                     f"stage {each.name!r} computes its batches in {each.accumulate} parts, but "
                     f"{self.whole}; give accumulate=1 and, if memory is short, a smaller batch"
                 )
+            if each.curriculum and each.epochs and self.epochs_of(each.curriculum) < 2:
+                raise ValueError(
+                    f"stage {each.name!r} has a curriculum and a single epoch, in which the hard "
+                    "rows would never be seen; give 2 epochs or more, or no curriculum"
+                )
         self.at = Progress()
         self.moments: dict[str, Tensor] = {}  # of the optimiser of the stage before
         self.saved: Snapshot | None = None  # until it is taken up
@@ -150,6 +155,10 @@ class _Run:
         self.steps = sum(
             each.epochs * math.ceil(self.task.n_samples / each.batch_size) for each in self.stages
         )
+
+    def epochs_of(self, curriculum: str) -> int:
+        """Epochs of all stages with a curriculum of that name."""
+        return sum(each.epochs for each in self.stages if each.curriculum == curriculum)
 
     def all_stages(self, resume: bool) -> None:
         """From the beginning, or from the newest checkpoint."""
@@ -263,8 +272,15 @@ class _Run:
             hard = self.task.difficulty(stage.curriculum)
             curriculum = Curriculum(hard, stage.begin, stage.full, self.seed)
         return epoch_rows(
-            self.task.n_samples, self.seed, self.at.epoch, curriculum, self.at.epoch / stage.epochs
+            self.task.n_samples, self.seed, self.at.epoch, curriculum, self.progress(stage)
         )
+
+    def progress(self, stage: Stage) -> float:
+        """The share of all epochs with this stage's curriculum that is done: it does not begin
+        anew with each stage, or one of a single epoch would never see the hard rows."""
+        done = sum(each.epochs for each in self.stages[: self.at.stage]
+                   if each.curriculum == stage.curriculum)
+        return (done + self.at.epoch) / self.epochs_of(stage.curriculum)
 
     def no_parts(self) -> str:
         """Why a batch cannot be computed in more parts; "" where it can."""

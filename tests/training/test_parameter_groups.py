@@ -6,10 +6,12 @@ import open_clip
 import pytest
 import timm
 import torch
+import torchvision
 from timm.optim import param_groups_layer_decay
 from torch import nn
 
 from hybridlab.encoders.base import freeze
+from hybridlab.encoders.cnn import build_cnn
 from hybridlab.frozen import frozen_clip
 from hybridlab.training.parameter_groups import layer_depths, parameter_groups
 
@@ -40,6 +42,25 @@ def test_open_clips_towers_and_our_own_have_their_ends_at_the_ends():
     depths = layer_depths(frozen_clip().vision)
     assert depths["trunk.conv_stem.weight"] == 0
     assert depths["head.proj.weight"] == depths["trunk.blocks.6.0.bn3.bias"] == 16
+
+
+@pytest.mark.parametrize(("name", "timms"), [
+    ("efficientnet_lite0", "tf_efficientnet_lite0"), ("resnet50", "resnet50"),
+])
+def test_our_cnns_have_a_rate_for_each_block_as_timms_have(name, timms):
+    """The stem is one layer, each block another, whatever stage and piece they stand in."""
+    ours = layer_depths(build_cnn(name, pretrained=False))
+    theirs = layer_depths(timm.create_model(timms, pretrained=False, num_classes=0))
+    assert ours["trunk.stage1.0.weight"] == ours["trunk.stage1.1.weight"]  # stem and its norm
+    assert len(set(ours.values())) == len(set(theirs.values()))
+    assert list(ours.values()) == sorted(ours.values())
+
+
+def test_torchvisions_transformer_has_layers():
+    depths = layer_depths(torchvision.models.vit_b_32())
+    assert depths["class_token"] == depths["conv_proj.weight"] == 0
+    assert depths["encoder.layers.encoder_layer_3.ln_1.weight"] == 4
+    assert depths["encoder.ln.weight"] == depths["heads.head.weight"] == 12
 
 
 def test_every_parameter_is_in_one_group_and_frozen_ones_in_none():
