@@ -153,7 +153,7 @@ def explain(error: Exception) -> str | None:
         return text
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("hybridlab"):
         return f"the package {error.name} is not installed; run `make setup`, or `hybridlab doctor`"
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
         return "not enough memory; close other programs, or try `--quick` or a smaller size"
     if isinstance(error, OSError):
         if error.filename is not None and error.strerror:

@@ -53,7 +53,7 @@ from hybridlab.training.plans import (
     language_stage,
 )
 from hybridlab.training.recipes import ALIGNED, DecoderRecipe
-from hybridlab.training.reports import EpochReport, Report, StepReport
+from hybridlab.training.reports import EpochReport, Report, StepReport, StoppedError
 from hybridlab.training.speed import with_channels_last
 from hybridlab.training.stage import Stage
 from hybridlab.training.task import Task
@@ -151,6 +151,7 @@ class StagedRun:
         stages = self.joint_stages(model)
         before = self.known(model.clip, data["test"].clip.pooled, texts, names)
         self.part("joint", model, task, stages)
+        self.leave_if_asked()
         self.say("thresholds from the validation scenes, figures on the test scenes")
         model = model.eval().to(self.fabric.device)
         after = before
@@ -180,8 +181,21 @@ class StagedRun:
 
     # --- parts ----------------------------------------------------------------------------------
 
+    def leave_if_asked(self) -> None:
+        """Between the trainings and within long preparations: what they saved is there already.
+
+        Raises:
+            StoppedError: somebody asked to stop.
+        """
+        if self.stop.asked:
+            raise StoppedError(
+                f"stopped by {self.stop.asked}; "
+                + ("resume to go on" if self.folder else "nothing was saved: give a folder")
+            )
+
     def part(self, name: str, model: nn.Module, task: Task, stages: Sequence[Stage]) -> nn.Module:
         """One training, with a folder for its checkpoints and one for its logs."""
+        self.leave_if_asked()
         place = self.folder if name == "joint" else self.phase_0
         with ExitStack() as stack:
             told: list[Report] = []
@@ -311,8 +325,12 @@ class StagedRun:
         def compute() -> Tensors:
             images = self.images(split)
             self.say(f"encoding {len(images)} {split} scenes with {name}")
-            return in_shards(self.cache, key_of(facts), len(images),
-                             lambda begin, end: encode(images[begin:end]))
+
+            def piece(begin: int, end: int) -> Tensors:
+                self.leave_if_asked()
+                return encode(images[begin:end])
+
+            return in_shards(self.cache, key_of(facts), len(images), piece)
 
         return cached(self.cache, key_of(facts), compute, facts)
 

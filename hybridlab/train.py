@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from hybridlab.configs import DemoConfig
 from hybridlab.files import new_run_folder, write_json
 from hybridlab.staged import Say, StagedRun
 from hybridlab.training.devices import DeviceConfig
-from hybridlab.training.interrupts import Stop
+from hybridlab.training.interrupts import Stop, stop_on_signals
 from hybridlab.training.plans import TrainPlan, check_plan
 from hybridlab.training.resuming import ResumeError, differences
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 SETTINGS = "train.json"
+FREE = {"save_every"}  # what a resumed run may change
 
 
 class BusyError(RuntimeError):
@@ -61,7 +63,7 @@ def settings_to_resume(
     for given, usual, its in ((config, defaults[0], found[0]), (plan, defaults[1], found[1])):
         given_now, as_usual, then = (json.loads(json.dumps(each.to_dict()))
                                      for each in (given, usual, its))
-        asked = {name for name, value in given_now.items() if value != as_usual[name]}
+        asked = {name for name, value in given_now.items() if value != as_usual[name]} - FREE
         changed += differences({name: then[name] for name in asked},
                                {name: given_now[name] for name in asked})
     if changed:
@@ -69,7 +71,7 @@ def settings_to_resume(
             f"the run in {folder} was begun otherwise: {'; '.join(changed)}. Resume without these "
             "options, or begin a new run"
         )
-    return found
+    return found[0], replace(found[1], save_every=plan.save_every)
 
 
 def run_training(
@@ -96,7 +98,8 @@ def run_training(
     with ExitStack() as stack:
         if fabric.is_global_zero:
             stack.enter_context(_alone(folder))
-        run = StagedRun(config, plan, devices, fabric, folder, cache, say, stop or Stop())
+        stop = stack.enter_context(stop_on_signals(stop or Stop()))
+        run = StagedRun(config, plan, devices, fabric, folder, cache, say, stop)
         begun = time.perf_counter()
         trained = run.all_parts()
         return run.write(trained, time.perf_counter() - begun)

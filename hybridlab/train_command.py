@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from hybridlab.configs import DemoConfig
 from hybridlab.training.devices import DeviceConfig
 from hybridlab.training.plans import TrainPlan
 
-STOPPED_AND_SAVED = 1
+STOPPED_AND_SAVED = 75  # "try again later" of sysexits.h; 1 is also that of a crash
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Train:
         if self.resume is not None:
             usual = DemoConfig.quick() if self.quick else DemoConfig()
             config, plan = settings_to_resume(self.resume, config, plan, (usual, TrainPlan()))
+            print(f"going on as it was begun, with plan {plan.plan}; see "
+                  f"{self.resume / 'train.json'}", flush=True)
         fabric = fabric_of(self.devices)
         folder = self.resume or begin(self.runs, config, plan, fabric, self.folder)
 
@@ -61,7 +63,8 @@ class Train:
 
         def how_to_resume(why: str) -> None:
             if fabric.is_global_zero:
-                print(f"{why}\ngo on with: hybridlab train --resume {folder}", file=sys.stderr)
+                print(f"{why}\ngo on with: hybridlab train --resume {folder}{self._options()}",
+                      file=sys.stderr)
 
         if fabric.is_global_zero:
             say(f"run: {folder} ({fabric.world_size} x {fabric.device.type}, "
@@ -87,3 +90,14 @@ class Train:
                 f"curves: tensorboard --logdir {folder / 'logs'}"
             )
         return 0
+
+    def _options(self) -> str:
+        """The options of devices that were given, which a run does not keep: it may go on
+        elsewhere."""
+        usual = DeviceConfig()
+        given = [(field.name, value) for field in fields(usual)
+                 if (value := getattr(self.devices, field.name)) != getattr(usual, field.name)]
+        return "".join(
+            f" --{name.replace('_', '-')} {value}" if not isinstance(value, bool) else
+            f" --{'' if value else 'no-'}{name.replace('_', '-')}" for name, value in given
+        )

@@ -24,6 +24,7 @@ from hybridlab.configs import DemoConfig
 from hybridlab.data.scenes import SceneDataset, label_matrix
 from hybridlab.staged import StagedRun, tower_blocks
 from hybridlab.train import BusyError, begin, run_training, settings_to_resume
+from hybridlab.train_command import STOPPED_AND_SAVED, Train
 from hybridlab.training.checkpoints import CheckpointStore
 from hybridlab.training.devices import DeviceConfig
 from hybridlab.training.plans import PLANS, TrainPlan, joint_stages
@@ -160,7 +161,7 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(fabric, tmp_path, cache, how
     else:
         process.terminate()
         _, told = process.communicate(timeout=60)
-        assert process.returncode == 1
+        assert process.returncode == STOPPED_AND_SAVED
         assert "stopped by SIGTERM after step" in told
         assert f"hybridlab train --resume {folder}" in told
     assert not (folder / "bundle").exists()
@@ -259,6 +260,35 @@ def test_another_setting_is_refused_and_listed(fabric, tmp_path):
     (folder / "train.json").write_text('{"config": {"dim": "a"}')
     with pytest.raises(ResumeError, match="there is no run to resume"):
         settings_to_resume(folder, *usual, usual)
+
+
+def test_how_often_it_is_saved_may_change(fabric, tmp_path):
+    folder = begin(tmp_path, TINY, TrainPlan(), fabric)
+    usual = DemoConfig(), TrainPlan()
+    found = settings_to_resume(folder, usual[0], TrainPlan(save_every=7), usual)
+    assert found == (TINY, TrainPlan(save_every=7))
+
+
+def test_the_line_to_go_on_with_names_the_devices():
+    given = Train(TINY, devices=DeviceConfig(precision="bf16-mixed", workers=2,
+                                             channels_last=False))
+    assert given._options() == " --precision bf16-mixed --workers 2 --no-channels-last"
+    assert Train(TINY)._options() == ""
+
+
+@pytest.mark.parametrize("asked", ["SIGTERM", "SIGUSR1"])
+def test_a_signal_while_pictures_are_encoded_leaves_cleanly(tmp_path, asked):
+    """Outside the stages, too: a job is mostly stopped while it prepares."""
+    process = command(*OPTIONS, "--runs", str(tmp_path / "runs"), cwd=tmp_path)
+    for line in process.stdout:
+        if "encoding" in line:
+            process.send_signal(getattr(signal, asked))
+            break
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == STOPPED_AND_SAVED, told
+    folder = only_run(tmp_path / "runs")
+    assert f"stopped by {asked}" in told and f"--resume {folder}" in told
+    assert (folder / "train.json").is_file()
 
 
 def test_a_run_may_have_a_name_of_its_own(fabric, tmp_path):

@@ -80,5 +80,6 @@ class MovingAverage:
             given[name].shape != value.shape for name, value in self.weights.items()
         ):
             raise ValueError("this is the average of another module; its names or shapes differ")
-        self.weights = {name: given[name].clone() for name in self.weights}
+        self.weights = {name: given[name].to(value.device, copy=True)  # a file comes on the CPU
+                        for name, value in self.weights.items()}
         self.steps = int(steps)

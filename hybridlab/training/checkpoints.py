@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from hybridlab.files import NotEnoughDiskError, flush, write_json
+from hybridlab.tensor_files import save_tensors
 
 WEIGHTS, TRAINING, FACTS, BEST = (
     "weights.safetensors", "training.safetensors", "facts.json", "best.json",
@@ -194,13 +195,10 @@ class DamagedCheckpointError(ValueError):
 
 
 def _write(folder: Path, step: int, snapshot: Snapshot) -> None:
-    from safetensors.torch import save_file
-
     hashes = {}
     for name, tensors in ((WEIGHTS, snapshot.weights), (TRAINING, snapshot.training)):
         # clones: tensors that share memory are refused by the format
-        save_file({key: value.detach().cpu().contiguous().clone()
-                   for key, value in tensors.items()}, folder / name)
+        save_tensors(folder / name, {key: value.detach().clone() for key, value in tensors.items()})
         flush(folder / name)
         hashes[name] = _hash(folder / name)
     write_json(folder / FACTS, {"step": step, "sha256": hashes, "facts": dict(snapshot.facts)})

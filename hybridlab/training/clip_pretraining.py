@@ -29,6 +29,7 @@ from hybridlab.data.scenes import stream
 from hybridlab.encoders.clip import ClipEncoder, build_tiny_clip
 from hybridlab.files import atomic_path
 from hybridlab.losses import symmetric_contrastive
+from hybridlab.tensor_files import save_tensors
 
 STATE_FILE = "state.safetensors"
 
@@ -196,8 +197,6 @@ def train_step(state: PretrainState, config: PretrainConfig) -> dict[str, float]
 
 def save_state(state: PretrainState, config: PretrainConfig, folder: Path) -> None:
     """Write the checkpoint: one safetensors file, put in place only when it is whole."""
-    from safetensors.torch import save_file
-
     tensors = {f"model.{k}": v.contiguous() for k, v in state.encoder.state_dict().items()}
     tensors |= {f"average.{k}": v.contiguous() for k, v in state.average.items()}
     names = _parameter_names(state)
@@ -212,7 +211,7 @@ def save_state(state: PretrainState, config: PretrainConfig, folder: Path) -> No
     }
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / STATE_FILE, overwrite=True) as part:
-        save_file({k: v.clone() for k, v in tensors.items()}, part, metadata=header)
+        save_tensors(part, {k: v.clone() for k, v in tensors.items()}, header)
 
 
 def load_state(config: PretrainConfig, folder: Path) -> PretrainState:

@@ -27,6 +27,7 @@ from hybridlab.encoders.clip import TINY_FOLDER, WEIGHTS_FILE, ClipEncoder
 from hybridlab.encoders.zero_shot import global_scores, patch_scores
 from hybridlab.evaluation.metrics import average_precision_per_label
 from hybridlab.files import atomic_path, write_json, write_text
+from hybridlab.tensor_files import save_tensors
 from hybridlab.training.clip_pretraining import PretrainState, averaged, load_state, pretrain
 from hybridlab.training.features import clip_features, scene_images
 from hybridlab.zeroshot.text_bank import label_embeddings
@@ -78,8 +79,6 @@ def main_pretrain(folder: Path, config: PretrainConfig, *, install: bool = False
 
 def write_release(state: PretrainState, config: PretrainConfig, folder: Path) -> Path:
     """Half-precision weights, `training.json` and the model card `README.md`."""
-    from safetensors.torch import save_file
-
     encoder = averaged(state)
     half = {name: value.half().contiguous() for name, value in encoder.model.state_dict().items()
             if value.dtype.is_floating_point}
@@ -104,7 +103,7 @@ def write_release(state: PretrainState, config: PretrainConfig, folder: Path) ->
     }
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / WEIGHTS_FILE, overwrite=True) as part:
-        save_file({**half, **whole}, part)
+        save_tensors(part, {**half, **whole})
         record["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
         if (size := part.stat().st_size) > MAX_BYTES:
             raise ValueError(

@@ -5,6 +5,7 @@ No torch here until it is asked for: the command line reads these settings to pr
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -96,5 +97,6 @@ def fabric_of(config: DeviceConfig) -> Fabric:
     )
     if cuda:
         torch.set_float32_matmul_precision("high")  # TF32
-    fabric.launch()
+    if "LT_CLI_USED" not in os.environ:  # `fabric run` has launched this process already
+        fabric.launch()
     return fabric

@@ -14,7 +14,9 @@ from hybridlab.total_loss import loss_terms
 from hybridlab.training.augmentation import ObjectBoxes, augmentation
 from hybridlab.training.hybrid_data import some
 from hybridlab.training.stage import Stage
-from hybridlab.training.task import annotations_hash, label_counts
+from hybridlab.training.task import annotations_hash, label_counts, pictures_hash
+
+_ROWS = 256  # images that are looked at at once where nothing is learnt
 
 
 class CnnClassifier(nn.Module):
@@ -64,10 +66,11 @@ class EncoderTask:
         self.n_samples, self.n_held = len(images), len(held_images)
 
     def describe(self) -> Mapping[str, Any]:
-        """Sizes, loss, and a hash of the annotations."""
+        """Sizes, loss, and hashes of annotations and pictures."""
         return {"held": self.n_held, "labels": self.targets.shape[1],
                 "classification": self.classification,
-                "annotations": annotations_hash(self.targets, self.held_targets)}
+                "annotations": annotations_hash(self.targets, self.held_targets),
+                "pictures": pictures_hash(self.images, self.held_images)}
 
     def difficulty(self, name: str) -> tuple[float, ...]:
         """How many labels each training image has ("labels").
@@ -106,7 +109,9 @@ class EncoderTask:
     def predict(self, model: nn.Module, rows: Tensor, stage: Stage) -> Tensor:
         """Logits (n, L) of held rows."""
         device = next(model.parameters()).device
-        return _logits(model, self.held_images[rows].to(device))
+        return torch.cat([
+            _logits(model, self.held_images[few].to(device)) for few in rows.split(_ROWS)
+        ])
 
     def score(self, predictions: Tensor) -> float:
         """Mean average precision."""

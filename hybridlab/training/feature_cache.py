@@ -23,6 +23,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from hybridlab.files import atomic_path
+from hybridlab.tensor_files import save_tensors
 
 if TYPE_CHECKING:
     from hybridlab.data.scenes import SceneDataset
@@ -170,13 +171,11 @@ def peek(folder: Path | None, key: str, name: str) -> Tensors:
 def _computed(
     path: Path, compute: Callable[[], Tensors], facts: Mapping[str, str] | None = None
 ) -> Tensors:
-    from safetensors.torch import save_file
-
     tensors = compute()
     metadata = None if facts is None else {"facts": json.dumps(dict(facts))}
     with suppress(OSError):
         with atomic_path(path, overwrite=True) as part:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, part, metadata)
+            save_tensors(part, tensors, metadata)
         shutil.rmtree(_shards(path), ignore_errors=True)
     return tensors
 

@@ -30,6 +30,22 @@ def is_finite(value: Any) -> bool:
     return True
 
 
+LARGEST = 1e8  # no weight of a network that works is near it
+
+
+def overgrown(module: nn.Module) -> str:
+    """The first parameter of which a number is not finite or above `LARGEST`, in words; "" if none
+    is. One step at an absurd rate leaves such weights, and a finite loss before it.
+    """
+    named = list(module.named_parameters())
+    if not named:
+        return ""
+    most = torch.stack([each.detach().abs().amax().float() if each.numel() else torch.tensor(0.0)
+                        for _, each in named])
+    bad = (~(most <= LARGEST)).nonzero()[:, 0].tolist()
+    return f"a weight of {named[bad[0]][0]} is {float(most[bad[0]]):.3g}" if bad else ""
+
+
 def culprit(model: nn.Module, forward: Callable[[], object]) -> str:
     """Where the first numbers that are not finite come from, in words.
 

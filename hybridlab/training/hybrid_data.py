@@ -37,6 +37,9 @@ class HybridData:
         folds: (N,) long, which of the decoders that were fitted without a share of the images has
             not seen this one; for augmented pictures, whose opinions cannot be kept.
         clutter: (N,), how crowded each image is, for a curriculum.
+
+    Raises:
+        ValueError: counts that disagree.
     """
 
     targets: Tensor
@@ -46,6 +49,19 @@ class HybridData:
     boxes: ObjectBoxes | None = None
     folds: Tensor | None = None
     clutter: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name, count in (
+            ("rnn", len(self.rnn.pooled)), ("clip", len(self.clip.pooled)),
+            *((name, len(value)) for name in ("images", "folds", "clutter")
+              if (value := getattr(self, name)) is not None),
+            *([("boxes", len(self.boxes.labels))] if self.boxes is not None else []),
+        ):
+            if count != len(self.targets):
+                raise ValueError(
+                    f"{name} is of {count} images and targets of {len(self.targets)}; give both "
+                    "of the same ones, in the same order"
+                )
 
     def __len__(self) -> int:
         return len(self.targets)

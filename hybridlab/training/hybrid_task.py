@@ -22,7 +22,7 @@ from hybridlab.total_loss import loss_terms
 from hybridlab.training.augmentation import ObjectBoxes, augmentation
 from hybridlab.training.hybrid_data import HybridData, kept_views, looks_of, views_of
 from hybridlab.training.stage import Stage
-from hybridlab.training.task import annotations_hash, label_counts, zero_of
+from hybridlab.training.task import annotations_hash, label_counts, pictures_hash, zero_of
 
 TERMS = ("classification", "contrastive", "decoder")
 _ROWS = 256  # images that are fused at once where nothing is learnt
@@ -66,11 +66,13 @@ class HybridTask:
         self.n_samples, self.n_held = len(train), len(held)
 
     def describe(self) -> Mapping[str, Any]:
-        """Sizes, losses, and a hash of the annotations."""
+        """Sizes, losses, and hashes of annotations and pictures. Kept views have none: on a GPU
+        the same pictures may give others in their last bit."""
         return {
             "held": self.n_held, "labels": self.train.targets.shape[1],
             "classification": self.classification, "alignment": self.alignment,
             "annotations": annotations_hash(self.train.targets, self.held.targets),
+            "pictures": pictures_hash(self.train.images, self.held.images),
         }
 
     def difficulty(self, name: str) -> tuple[float, ...]:

@@ -22,6 +22,9 @@ from hybridlab.encoders.clip import ClipEncoder
 from hybridlab.training.augmentation import augmentation
 from hybridlab.training.hybrid_data import some
 from hybridlab.training.stage import Stage
+from hybridlab.training.task import pictures_hash
+
+_ROWS = 256  # pairs that are looked at at once where nothing is learnt
 
 
 class PairsTask:
@@ -57,9 +60,10 @@ class PairsTask:
         self.seed, self.n_samples, self.n_held = seed, len(images), len(held_images)
 
     def describe(self) -> Mapping[str, Any]:
-        """Sizes, and a hash of the captions."""
+        """Sizes, and hashes of captions and pictures."""
         texts = "\n".join((*self.captions, "", *self.held_captions))
-        return {"held": self.n_held, "captions": hashlib.sha256(texts.encode()).hexdigest()[:16]}
+        return {"held": self.n_held, "captions": hashlib.sha256(texts.encode()).hexdigest()[:16],
+                "pictures": pictures_hash(self.images, self.held_images)}
 
     def difficulty(self, name: str) -> tuple[float, ...]:
         """How many words each caption has ("words"; seed 001).
@@ -102,8 +106,11 @@ class PairsTask:
         """Both embeddings (n, 2 D) of held pairs, side by side."""
         clip = cast(ClipEncoder, model)
         device = next(model.parameters()).device
-        texts = [self.held_captions[row] for row in rows.tolist()]
-        return torch.cat(_embeddings(clip, self.held_images[rows].to(device), texts), dim=1)
+        return torch.cat([
+            torch.cat(_embeddings(clip, self.held_images[few].to(device),
+                                  [self.held_captions[row] for row in few.tolist()]), dim=1)
+            for few in rows.split(_ROWS)
+        ])
 
     def score(self, predictions: Tensor) -> float:
         """R@1, the mean of picture to caption and caption to picture."""

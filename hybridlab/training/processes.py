@@ -46,7 +46,7 @@ def held_predictions(model: nn.Module, task: Task, stage: Stage, fabric: Fabric)
     for module in modes:
         module.training = False
     rows, world = torch.arange(task.n_held), fabric.world_size
-    own = task.predict(model, own_share(rows, fabric.global_rank, world), stage).cpu()
+    own = task.predict(model, own_share(rows, fabric.global_rank, world), stage).float().cpu()
     for module, mode in modes.items():
         module.training = mode
     padded = own.new_zeros(math.ceil(task.n_held / world), *own.shape[1:])

@@ -102,12 +102,18 @@ def settings_of(model: nn.Module, task: Task, stages: Sequence[Stage], seed: int
 
 def save_training(
     store: CheckpointStore, model: nn.Module, learner: Learner, progress: Progress,
-    settings: Mapping[str, Any], fabric: Fabric,
+    settings: Mapping[str, Any], fabric: Fabric, score: float | None = None,
 ) -> None:
     """Write a checkpoint. All processes call it, for each has noise of its own; the first writes,
-    and the others wait for it."""
+    and the others wait for it.
+
+    Args:
+        score: of the epoch that ends here; the checkpoint with the highest is kept, too.
+    """
     states = random_states()
     noise = each_ones(fabric, states["torch"])
+    cuda = each_ones(fabric, torch.cuda.get_rng_state(fabric.device)) if (
+        fabric.device.type == "cuda") else []
     if fabric.is_global_zero:
         parts: dict[str, Mapping[str, Tensor]] = {
             "optimiser": optimiser_tensors(learner.optimiser, learner.names),
@@ -115,6 +121,7 @@ def save_training(
             "best": progress.best,
             "random": states,
             "noise": {str(rank): value for rank, value in enumerate(noise)},
+            "cuda_noise": {str(rank): value for rank, value in enumerate(cuda)},
         }
         at = asdict(progress)
         del at["best"]
@@ -123,8 +130,9 @@ def save_training(
             {f"{part}.{key}": value for part, tensors in parts.items()
              for key, value in tensors.items()},
             {"progress": at, "processes": len(noise), "threads": torch.get_num_threads(),
-             "settings": settings, "scaler": fabric._precision.state_dict()},
-        ))
+             "settings": settings, "scaler": fabric._precision.state_dict(),
+             "precision": fabric._precision.precision},
+        ), score)
     fabric.barrier()
 
 
@@ -159,6 +167,10 @@ def saved_training(
             f"{torch.get_num_threads()}: sums may differ in their last bit; OMP_NUM_THREADS="
             f"{facts['threads']} makes it go on bit for bit"
         )
+    then, now = facts.get("precision"), fabric._precision.precision
+    if then is not None and then != now:
+        say(f"the checkpoint is of a run in {then} and this one is in {now}: it goes on, but not "
+            "as it would have")
     told = dict(facts["progress"])
     told["parts"] = {int(stage): parts for stage, parts in told["parts"].items()}
     if told["best_score"] is None:
@@ -172,7 +184,8 @@ def restore_learner(saved: Snapshot, learner: Learner, fabric: Fabric) -> None:
     restore_optimiser(learner.optimiser, learner.names, _under("optimiser", saved.training))
     if learner.average is not None:
         learner.average.load_state_dict(_under("average", saved.training))
-    fabric._precision.load_state_dict(saved.facts["scaler"] or {})
+    if saved.facts["scaler"]:  # of half precision alone; a run in another has none to go on with
+        fabric._precision.load_state_dict(saved.facts["scaler"])
 
 
 def restore_noise(saved: Snapshot, fabric: Fabric) -> None:
@@ -181,6 +194,9 @@ def restore_noise(saved: Snapshot, fabric: Fabric) -> None:
     if saved.facts["processes"] == fabric.world_size:
         own = _under("noise", saved.training)[str(fabric.global_rank)]
         restore_random_states({**_under("random", saved.training), "torch": own})
+        cuda = _under("cuda_noise", saved.training).get(str(fabric.global_rank))
+        if cuda is not None and fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(cuda.cpu(), fabric.device)
 
 
 def differences(saved: Any, wanted: Any, where: str = "") -> list[str]:

@@ -89,6 +89,15 @@ def annotations_hash(*splits: Tensor) -> str:
     return data.hexdigest()[:16]
 
 
+def pictures_hash(*splits: Tensor | None) -> str:
+    """Names the pictures of several splits (N, 3, H, W) uint8 exactly; those that are not there
+    have a name, too."""
+    data = hashlib.sha256()
+    for images in splits:
+        data.update(b"none" if images is None else images.contiguous().numpy().data)
+    return data.hexdigest()[:16]
+
+
 def label_counts(targets: Tensor) -> tuple[float, ...]:
     """How many labels each image of a split (N, L) has: a curriculum's "labels"."""
     return tuple((targets > 0).sum(dim=1).tolist())

@@ -25,7 +25,13 @@ from hybridlab.training.checkpoints import (
 )
 from hybridlab.training.freezing import FrozenCheck, only_these_learn
 from hybridlab.training.gradients import gradients, within_memory
-from hybridlab.training.guards import DivergedError, culprit
+from hybridlab.training.guards import (
+    DivergedError,
+    MemoryAdvice,
+    culprit,
+    out_of_memory,
+    overgrown,
+)
 from hybridlab.training.interrupts import Stop, stop_on_signals
 from hybridlab.training.loading import Ahead, in_parts
 from hybridlab.training.parameter_groups import parameter_groups
@@ -171,7 +177,16 @@ class _Run:
         while self.at.stage < len(self.stages):
             stage = self.stages[self.at.stage]
             if stage.epochs:
-                self.one_stage(stage)
+                try:
+                    self.one_stage(stage)
+                except RuntimeError as error:  # in validation, or for the optimiser's moments
+                    if isinstance(error, MemoryAdvice) or not out_of_memory(error):
+                        raise
+                    raise MemoryAdvice(
+                        f"{stage.name}: memory does not suffice; give a smaller batch_size than "
+                        f"{stage.batch_size}, accumulate, smaller images, or precision bf16-mixed"
+                        + self.untouched()
+                    ) from error
             self.at.next_stage()
 
     def one_stage(self, stage: Stage) -> None:
@@ -186,11 +201,16 @@ class _Run:
             while self.at.epoch < stage.epochs and not 0 < stage.patience <= self.at.worse:
                 self.one_epoch(stage, learner)
                 rests()
-                self.validate(stage, learner)
+                score = self.validate(stage, learner)
                 self.at.next_epoch()
-                self.save(learner)
+                self.save(learner, score)
             self.take_up_noise()  # of a checkpoint at the very end of the stage
             self.moments = optimiser_tensors(learner.optimiser, learner.names)
+            if self.task.n_held and self.at.best and math.isnan(self.at.best_score):
+                self.say(
+                    f"{stage.name}: no epoch has a score (is there a positive among the validation "
+                    "rows?); the last one is kept"
+                )
             modules.load_state_dict(self.at.best or learner.best_weights())
 
     def learner(self, stage: Stage, modules: nn.ModuleDict) -> Learner:
@@ -333,26 +353,34 @@ class _Run:
         bad_loss = not math.isfinite(loss)
         what = f"the loss is {loss}" if bad_loss else f"the gradient's norm is {norm}"
         shown = ", ".join(map(str, batch[:8].tolist())) + (", ..." if len(batch) > 8 else "")
-        last = self.store.steps()[-1:] if self.store else []
         raise DivergedError(
             f"{stage.name}: {what} at step {self.at.step + 1} (rows {shown}); {why}. Lower the "
-            "rate, or look at the data"
-            + (f"; the checkpoint of step {last[0]} is untouched" if last else "")
+            "rate, or look at the data" + self.untouched()
         )
 
-    def validate(self, stage: Stage, learner: Learner) -> None:
+    def untouched(self) -> str:
+        """Which checkpoint is still there, in words."""
+        last = self.store.steps()[-1:] if self.store else []
+        return f"; the checkpoint of step {last[0]} is untouched" if last else ""
+
+    def validate(self, stage: Stage, learner: Learner) -> float:
         """Score the epoch, and keep its weights if it is the best so far."""
         score, best = math.nan, False
         if self.task.n_held:
-            with learner.average.swapped_in(learner.modules) if learner.average else nullcontext():
+            average = learner.average
+            with (
+                average.swapped_in(learner.modules) if average else nullcontext(),
+                self.fabric.autocast(),
+            ):
                 found = held_predictions(self.model, self.task, stage, self.fabric)
             score = self.task.score(found)
-            best = not self.at.best or score > self.at.best_score
+            best = math.isnan(self.at.best_score) or score > self.at.best_score
             self.at.worse += 1
             if best:
                 self.at.best, self.at.best_score = learner.best_weights(), score
                 self.at.worse = 0
         self.report(EpochReport(stage.name, self.at.epoch, self.at.step, score, best))
+        return score
 
     def save_or_leave(self, learner: Learner) -> None:
         """Save when it is time to; leave if any process is asked to. All ask each other at every
@@ -367,9 +395,14 @@ class _Run:
                 + ("resume to go on" if self.store else "nothing was saved: give a folder")
             )
 
-    def save(self, learner: Learner) -> None:
-        """Write a checkpoint, where there is a place for it."""
+    def save(self, learner: Learner, score: float | None = None) -> None:
+        """Write a checkpoint, where there is a place for it, and weights that are worth it."""
         if self.store is not None:
+            if found := overgrown(learner.modules):
+                raise DivergedError(
+                    f"{self.stages[self.at.stage].name}: {found} after step {self.at.step}, so "
+                    "nothing is saved. Lower the rate" + self.untouched()
+                )
             save_training(
-                self.store, self.model, learner, self.at, self.settings, self.fabric
+                self.store, self.model, learner, self.at, self.settings, self.fabric, score
             )

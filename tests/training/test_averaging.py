@@ -23,6 +23,14 @@ def stepped(module: nn.Module) -> None:
             parameter.add_(torch.randn_like(parameter))
 
 
+def test_what_is_loaded_comes_to_the_device_of_the_module():
+    """A file comes on the CPU, and a mean of numbers on two devices is an error."""
+    state = MovingAverage(model(), 0.9).state_dict()
+    elsewhere = MovingAverage(model().to("meta"), 0.9)
+    elsewhere.load_state_dict(state)
+    assert {value.device.type for value in elsewhere.weights.values()} == {"meta"}
+
+
 def test_without_a_warm_start_it_is_torchs():
     module = model()
     ours = MovingAverage(module, 0.9, warm=False)

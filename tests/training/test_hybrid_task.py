@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from hybridlab.training.hybrid_data import HybridData, looks_of, views_of
 from hybridlab.training.hybrid_task import HybridTask
 from hybridlab.training.interrupts import Stop
 from hybridlab.training.reports import EpochReport, StepReport, StoppedError
+from hybridlab.training.resuming import ResumeError
 from hybridlab.training.sampling import batches, epoch_rows
 from hybridlab.training.stage import Part, Stage
 from hybridlab.training.trainer import train_stages
@@ -302,6 +304,26 @@ def test_a_curriculum_by_clutter_asks_the_data():
     assert HybridTask(train, task.held).difficulty("clutter") == tuple(range(ROWS))
     with pytest.raises(ValueError, match="'clutter' where the data says how crowded"):
         task.difficulty("clutter")
+
+
+def test_other_pictures_are_another_run(fabric, tmp_path):
+    model = hybrid()
+    task, store = task_of(model), CheckpointStore(tmp_path)
+    stage = Stage("phase 1", JOINT, epochs=1, batch_size=6, weights=WEIGHTS)
+    train_stages(model, task, [stage], fabric, store=store)
+    other = HybridTask(replace(task.train, images=255 - task.train.images), task.held)
+    with pytest.raises(ResumeError, match=r"task\.pictures was \w+ and is \w+"):
+        train_stages(model, other, [stage], fabric, store=store, resume=True)
+
+
+@pytest.mark.parametrize(("name", "cut"), [
+    ("targets", lambda value: value[:-1]), ("images", lambda value: value[:-1]),
+    ("rnn", lambda value: value.rows(torch.arange(3))),
+])
+def test_data_of_different_lengths_are_refused(name, cut):
+    whole = data(hybrid(), 6, 0)
+    with pytest.raises(ValueError, match=r"is of \d images and targets of \d; give both"):
+        replace(whole, **{name: cut(getattr(whole, name))})
 
 
 def test_mistakes_are_named():

@@ -275,6 +275,62 @@ def test_an_absurd_rate_stops_within_a_step_of_the_first_bad_number(fabric, tmp_
                for name, value in store.latest().snapshot.weights.items())
 
 
+def test_weights_that_nobody_can_believe_are_never_saved(fabric, tmp_path):
+    """One step at an absurd rate leaves finite weights of 1e19 and a finite loss before it."""
+    store = CheckpointStore(tmp_path)
+    good = [Stage("good", (Part("", 0.01),), epochs=1, batch_size=5)]
+    wild = [*good, Stage("wild", (Part("", 1e20),), epochs=1, batch_size=21)]  # a single step
+    with pytest.raises(DivergedError, match=r"wild: a weight of \S+ is \S+e\+\d+ after step 6, so "
+                       r"nothing is saved\. Lower the rate; the checkpoint of step 5 is untouched"):
+        train_stages(Toy(), ToyTask(), wild, fabric, store=store, save_every=1)
+    assert max(store.steps()) == 5
+    kept = store.latest().snapshot.weights
+    assert all(value.abs().max() < 100 for value in kept.values() if value.is_floating_point())
+
+
+@pytest.mark.parametrize(("scores", "bests", "kept"), [
+    ((math.nan, 0.2, 0.1), [True, True, False], 1),
+    ((0.3, math.nan, 0.1), [True, False, False], 0),
+    ((math.nan, math.nan, math.nan), [True, True, True], 2),
+])
+def test_a_score_that_is_not_a_number_is_worse_than_any(fabric, tmp_path, scores, bests, kept):
+    class Scored(ToyTask):
+        def score(self, predictions):
+            weights.append({name: value.clone() for name, value in model.state_dict().items()})
+            return scores[len(weights) - 1]
+
+    weights, reports, said, model = [], [], [], Toy()
+    store = CheckpointStore(tmp_path)
+    stage = Stage("s", (Part("head", 0.1),), epochs=3, batch_size=7)
+    train_stages(model, Scored(), [stage], fabric, report=reports.append, say=said.append,
+                 store=store)
+    assert [each.best for each in reports if isinstance(each, EpochReport)] == bests
+    assert same(model.state_dict(), weights[kept])
+    assert any("no epoch has a score" in line for line in said) == (kept == 2)
+    finite = [each for each in scores if each == each]
+    assert store.best_score() == (max(finite) if finite else None)
+
+
+def test_memory_that_runs_out_in_validation_is_advised(fabric):
+    class Large(ToyTask):
+        def predict(self, model, rows, stage):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(MemoryAdvice, match=r"one: memory does not suffice; give a smaller batch"):
+        train_stages(Toy(), Large(), stages()[:1], fabric)
+
+
+def test_another_precision_is_told(fabric, tmp_path):
+    half, said = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed"), []
+    half.launch()
+    store, stop = CheckpointStore(tmp_path), Stop()
+    stop.ask("a test")
+    with pytest.raises(StoppedError):
+        train_stages(Toy(), ToyTask(), stages()[:1], fabric, store=store, stop=stop)
+    train_stages(Toy(), ToyTask(), stages()[:1], half, store=store, resume=True, say=said.append)
+    assert "the checkpoint is of a run in 32-true and this one is in bf16-mixed" in said[0]
+
+
 def test_the_best_epoch_is_kept_and_patience_ends_a_stage(fabric):
     class Falling(ToyTask):
         scores = (0.1, 0.5, 0.4, 0.3, 0.9)
@@ -324,7 +380,7 @@ def test_another_number_of_threads_is_told(fabric, tmp_path):
 def test_what_goes_on_learning_keeps_its_moments(fabric, tmp_path):
     """Trap 15: phase 2 adds parameters, and phase 1's go on where their optimiser was."""
     store, kept = CheckpointStore(tmp_path), {}
-    store.save = lambda step, snapshot: kept.update({step: {
+    store.save = lambda step, snapshot, score=None: kept.update({step: {
         name: value.clone() for name, value in snapshot.training.items()}})
     train_stages(Toy(), ToyTask(), stages(), fabric, store=store, save_every=1)
     assert int(kept[10]["optimiser.head.1.weight:step"]) == 10
