@@ -1,5 +1,5 @@
-"""ResNet-50 and ViT-B/32 in bf16 on one GPU: our encoders and trainer against timm's models in the
-loop of timm's benchmark script."""
+"""ResNet-50 and ViT-B/32 in bf16 on one GPU: our encoders and trainer against timm's models in a
+loop like that of timm's benchmark script, which is no part of its package."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def measure(
 
 
 def _timms_loop(model: nn.Module, data: OnDevice, steps: int) -> Callable[[], object]:
-    """The steps of timm's benchmark script: nothing is asked of the device until the end."""
+    """Steps as timm's benchmark script takes them: nothing is asked of the device until the end."""
     optimiser = torch.optim.AdamW(model.parameters(), 1e-4)
 
     def loop() -> None:

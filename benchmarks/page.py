@@ -18,7 +18,7 @@ PAGE, PLOT = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.png"
 BLUE, INK, GRID = "#0067a5", "#222222", "#dddddd"
 # what the project set out to reach; the others are told without a judgement
 GOALS = {
-    "scenes_vs_encoder": 5.0, "loop_overhead": 0.97, "cache_vs_recompute": 100.0,
+    "scenes_vs_encoder": 5.0, "loop_overhead": 0.971, "cache_vs_recompute": 100.0,
     "cached_epoch": 0.9, "data_share": 0.9, "gpu_models": 0.95, "thresholds_vs_loop": 100.0,
 }
 

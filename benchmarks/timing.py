@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from datetime import date
 from importlib.metadata import version
 from statistics import median
 
@@ -27,7 +28,7 @@ def compare(
     pairs = [(seconds(ours), seconds(other)) for _ in range(rounds)]
     return {
         "name": name,
-        "ratio": round(median(theirs / own for own, theirs in pairs), 2),
+        "ratio": round(median(theirs / own for own, theirs in pairs), 3),
         "ours_s": round(median(own for own, _ in pairs), 4),
         "other_s": round(median(theirs for _, theirs in pairs), 4),
         "rounds": rounds,
@@ -37,9 +38,14 @@ def compare(
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """What a figure depends on: Python, machine, packages."""
+    """What a figure depends on: the day, Python, machine, packages, and CUDA where it is in use."""
+    import torch
+
+    cuda = {"cuda": str(torch.version.cuda)} if torch.cuda.is_available() else {}
     return {
+        "date": date.today().isoformat(),
         "python": platform.python_version(),
+        **cuda,
         "machine": platform.machine(),
         **{package: version(package) for package in packages},
     }

@@ -6,7 +6,7 @@ No torch here until it is asked for: the command line reads these settings to pr
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -49,8 +49,31 @@ class DeviceConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; give {least} or more")
 
 
+def _as_started(config: DeviceConfig) -> DeviceConfig:
+    """The settings with those of `fabric run`, which starts the processes itself; it reads
+    `--devices` and the like wherever they stand, so the command never sees them."""
+    told = {name: os.environ[f"LT_{name.upper()}"]
+            for name in ("accelerator", "devices", "num_nodes", "strategy", "precision")
+            if f"LT_{name.upper()}" in os.environ and "LT_CLI_USED" in os.environ}
+    if not told:
+        return config
+    if "strategy" in told or not told["devices"].isdigit():
+        raise NoDeviceError(
+            "give `fabric run` a number of --devices and no --strategy; it is DDP, with settings "
+            "that the stages need"
+        )
+    gpu = told.get("accelerator", config.accelerator) in ("cuda", "gpu")
+    return replace(
+        config, accelerator="gpu" if gpu else "cpu", devices=int(told["devices"]),
+        nodes=int(told.get("num_nodes", 1)),
+        precision=told.get("precision", config.precision),  # type: ignore[arg-type]
+    )
+
+
 def fabric_of(config: DeviceConfig) -> Fabric:
     """The engine for these settings, launched: from here on each process runs the same code.
+
+    Under `fabric run`, what that was given counts.
 
     Raises:
         NoDeviceError: a GPU, several, or a precision was asked for that is not here.
@@ -59,6 +82,7 @@ def fabric_of(config: DeviceConfig) -> Fabric:
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 
+    config = _as_started(config)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     accelerator = config.accelerator
     if accelerator == "auto":

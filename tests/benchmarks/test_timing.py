@@ -57,7 +57,7 @@ def test_the_page_tells_goals_and_gpus():
     one = {"name": "loop_overhead", "ratio": 0.98, "ours_s": 1.0, "other_s": 0.98,
            "sizes": {"b": 2}, "versions": {"torch": "2"}}
     page = page_of({"loop_overhead": one})
-    assert "| 0.98 | 0.97, met | 0.98 / 1 | b 2 |" in page and "Not recorded yet" in page
+    assert "| 0.98 | 0.971, met | 0.98 / 1 | b 2 |" in page and "Not recorded yet" in page
     assert "**not met**" in page_of({"loop_overhead": {**one, "ratio": 0.9}})
     gpu = {**one, "sizes": {"device": "a card"}}
     page = page_of({"gpu_models": {**gpu, "each": {"resnet50 training": 1.1}},

@@ -95,3 +95,16 @@ def test_devices_that_are_not_here_are_named(monkeypatch):
         DeviceConfig(workers=-1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert fabric_of(DeviceConfig()).device.type == "cpu"
+
+
+def test_under_fabric_run_its_settings_count(monkeypatch):
+    """It launches the processes itself, and a second launch is an error."""
+    for name, value in (("CLI_USED", "1"), ("DEVICES", "1"), ("NUM_NODES", "1"),
+                        ("ACCELERATOR", "cpu"), ("PRECISION", "bf16-mixed")):
+        monkeypatch.setenv(f"LT_{name}", value)
+    fabric = fabric_of(DeviceConfig(devices=3, accelerator="gpu"))
+    assert fabric.world_size == 1 and fabric.device.type == "cpu"
+    assert fabric._precision.precision == "bf16-mixed"
+    monkeypatch.setenv("LT_STRATEGY", "fsdp")
+    with pytest.raises(NoDeviceError, match="no --strategy"):
+        fabric_of(DeviceConfig())
