@@ -37,6 +37,7 @@ RECORDED: dict[int, tuple[str, ...]] = {
         "hybridlab.studies.fusions", "hybridlab.studies.fused_styles",
         "hybridlab.studies.fused_unseen", "hybridlab.studies.fused_seen",
         "hybridlab.studies.fused_000", "hybridlab.studies.fused_100",
+        "hybridlab.studies.fused_questions",
     ),
     8: ("hybridlab.studies.parts",),
 }
