@@ -119,7 +119,7 @@ def begin(
         ValueError: the plan cannot be carried out; see `plans.check_plan`.
     """
     check_plan(config, plan)
-    name = ""
+    name, taken = "", ""
     if fabric.is_global_zero:
         if folder is None:
             folder = new_run_folder(parent)
@@ -127,12 +127,15 @@ def begin(
             try:
                 folder.mkdir(parents=True)
             except FileExistsError:
-                raise FileExistsError(
-                    f"{folder} exists and is kept; resume it (--resume {folder}), or name another"
-                ) from None
-        write_json(folder / SETTINGS, {"config": config.to_dict(), "plan": plan.to_dict()})
+                taken = (f"{folder} exists and is kept; resume it (--resume {folder}), or name "
+                         "another")
+        if not taken:
+            write_json(folder / SETTINGS, {"config": config.to_dict(), "plan": plan.to_dict()})
         name = str(folder)
-    return Path(fabric.broadcast(name))
+    name, taken = fabric.broadcast((name, taken))  # all stop, or the others would wait for ever
+    if taken:
+        raise FileExistsError(taken)
+    return Path(name)
 
 
 @contextmanager
