@@ -81,3 +81,39 @@ def memory(folder: Path, path: Path, kind: str) -> tuple[int, int, float]:
     labels, problems, peak = done.stdout.split()
     unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
     return int(labels), int(problems), int(peak) / unit
+
+
+# of a small VOC: (label, box or None, difficult)
+VOC_OBJECTS = {
+    "000001": [("cat", (1, 1, 40, 30), 0), ("person", (5, 6, 10, 12), 1)],
+    "000002": [("person", (1, 1, 9, 9), 1), ("person", (11, 1, 20, 9), 0), ("dog", None, 0)],
+    "000003": [],
+    "000004": [("tvmonitor", (2, 2, 8, 8), 0)],
+}
+
+CATEGORIES = [{"id": 3, "name": "car", "supercategory": "vehicle"}, {"id": 1, "name": "person"},
+              {"id": 90, "name": "toothbrush"}]
+
+
+def annotation(number, image, category, box=(1, 2, 10.5, 7), **more):
+    return {"id": number, "image_id": image, "category_id": category, "bbox": list(box),
+            "area": 70, "iscrowd": 0, "segmentation": [[1.0, 2, 3, 4, 5, 6]], **more}
+
+
+def content(**changes):
+    images = [{"id": number, "file_name": f"{number:012d}.jpg", "width": 40, "height": 30}
+              for number in (9, 25, 30)]
+    return {
+        "info": {"year": 2017}, "licenses": [{"id": 1}], "images": images,
+        "annotations": [
+            annotation(1, 9, 1), annotation(2, 9, 90), annotation(3, 30, 3, (0, 0, 40, 30)),
+            annotation(4, 9, 1, (20, 20, 5, 5)),
+            annotation(5, 30, 1, iscrowd=1, segmentation={"counts": [1, 2], "size": [30, 40]}),
+        ],
+        "categories": CATEGORIES, **changes,
+    }
+
+
+# of a small NUS-WIDE: its pictures, and which have a concept
+NUS_FILES = ["actor/0001_21.jpg", "zebra/0002_34.jpg", "actor/0003_55.jpg"]
+NUS_MARKS = {"airport": [1, 0, 0], "animal": [0, 1, 0], "sky": [1, 1, 0]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,36 +12,7 @@ from hybridlab.data.coco import coco_file, coco_photos
 from hybridlab.data.problems import AnnotationError
 from hybridlab.data.sample import Vocabulary
 
-from .photo_files import kinds, memory, pictures, write
-
-CATEGORIES = [{"id": 3, "name": "car", "supercategory": "vehicle"}, {"id": 1, "name": "person"},
-              {"id": 90, "name": "toothbrush"}]
-
-
-def annotation(number, image, category, box=(1, 2, 10.5, 7), **more):
-    return {"id": number, "image_id": image, "category_id": category, "bbox": list(box),
-            "area": 70, "iscrowd": 0, "segmentation": [[1.0, 2, 3, 4, 5, 6]], **more}
-
-
-def content(**changes):
-    images = [{"id": number, "file_name": f"{number:012d}.jpg", "width": 40, "height": 30}
-              for number in (9, 25, 30)]
-    return {
-        "info": {"year": 2017}, "licenses": [{"id": 1}], "images": images,
-        "annotations": [
-            annotation(1, 9, 1), annotation(2, 9, 90), annotation(3, 30, 3, (0, 0, 40, 30)),
-            annotation(4, 9, 1, (20, 20, 5, 5)),
-            annotation(5, 30, 1, iscrowd=1, segmentation={"counts": [1, 2], "size": [30, 40]}),
-        ],
-        "categories": CATEGORIES, **changes,
-    }
-
-
-@pytest.fixture
-def coco(tmp_path: Path) -> Path:
-    pictures(tmp_path / "val2017", *(f"{number:012d}.jpg" for number in (9, 25, 30)))
-    write(tmp_path / "annotations" / "instances_val2017.json", content())
-    return tmp_path
+from .photo_files import CATEGORIES, annotation, content, kinds, memory, pictures, write
 
 
 def changed(coco, **changes):

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from hybridlab.data.nus_wide import nus_wide_photos
 from hybridlab.data.problems import AnnotationError
 
-from .photo_files import kinds, pictures, write
-
-FILES = ["actor/0001_21.jpg", "zebra/0002_34.jpg", "actor/0003_55.jpg"]
-MARKS = {"airport": [1, 0, 0], "animal": [0, 1, 0], "sky": [1, 1, 0]}
-
-
-@pytest.fixture
-def nus(tmp_path: Path) -> Path:
-    pictures(tmp_path / "Flickr", *FILES)
-    write(tmp_path / "ConceptsList" / "Concepts81.txt", "airport\nanimal\nsky\n")
-    for image_set, rows in (("Train", [0, 1]), ("Test", [2]), ("", [0, 1, 2])):
-        write(tmp_path / "ImageList" / f"{image_set}Imagelist.txt",
-              "".join(FILES[row].replace("/", "\\") + "\n" for row in rows))
-        for concept, marks in MARKS.items():
-            name = (f"TrainTestLabels/Labels_{concept}_{image_set}.txt" if image_set
-                    else f"AllLabels/Labels_{concept}.txt")
-            write(tmp_path / "Groundtruth" / name, "".join(f"{marks[row]}\n" for row in rows))
-    return tmp_path
+from .photo_files import NUS_FILES, NUS_MARKS, kinds, write
 
 
 def test_the_sets(nus):
     train, test = nus_wide_photos(nus), nus_wide_photos(nus, "test", image_size=8)
     assert train.vocabulary.names == ("airport", "animal", "sky")
-    assert train.annotations.names == tuple(FILES[:2]) and train.split == "train"
+    assert train.annotations.names == tuple(NUS_FILES[:2]) and train.split == "train"
     assert train.label_matrix().tolist() == [[1, 0, 1], [0, 1, 1]]
     assert test.label_matrix().tolist() == [[0, 0, 0]] and test[0].image.shape == (8, 8, 3)
     assert len(nus_wide_photos(nus, "all", pictures=nus / "Flickr")) == 3
@@ -41,12 +22,12 @@ def test_the_sets(nus):
 
 
 def test_pictures_that_cannot_be_had_any_more_are_left_out_with_their_labels(nus):
-    (nus / "Flickr" / FILES[0]).unlink()
+    (nus / "Flickr" / NUS_FILES[0]).unlink()
     with pytest.raises(AnnotationError, match=r"actor/0001_21.jpg: there is no such file"):
         nus_wide_photos(nus)
     problems = []
     data = nus_wide_photos(nus, tell=problems.append)
-    assert kinds(problems) == [("missing file", FILES[0])]
+    assert kinds(problems) == [("missing file", NUS_FILES[0])]
     assert data.label_matrix().tolist() == [[0, 1, 1]]
 
 
@@ -62,7 +43,7 @@ def test_lists_that_do_not_fit(nus):
     names = nus / "ImageList" / "TestImagelist.txt"
     problems = []
     write(nus / "Groundtruth/TrainTestLabels/Labels_sky_Test.txt", "1\n1\n1\n")
-    for concept in MARKS:
+    for concept in NUS_MARKS:
         write(nus / f"Groundtruth/TrainTestLabels/Labels_{concept}_Test.txt", "0\n1\n1\n")
     write(names, "actor\\0003_55.jpg\n..\\..\\secret.jpg\nactor\\0003_55.jpg\n")
     assert len(nus_wide_photos(nus, "test", tell=problems.append)) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -13,36 +12,7 @@ from hybridlab.data.problems import AnnotationError
 from hybridlab.data.sample import Vocabulary
 from hybridlab.data.voc import VOC_LABELS, download_voc, voc_folder, voc_photos
 
-from .photo_files import kinds, pictures, voc_xml, write
-
-OBJECTS = {
-    "000001": [("cat", (1, 1, 40, 30), 0), ("person", (5, 6, 10, 12), 1)],
-    "000002": [("person", (1, 1, 9, 9), 1), ("person", (11, 1, 20, 9), 0), ("dog", None, 0)],
-    "000003": [],
-    "000004": [("tvmonitor", (2, 2, 8, 8), 0)],
-}
-
-
-@pytest.fixture
-def voc(tmp_path: Path) -> Path:
-    """A small VOC2007 as its archive unpacks."""
-    home = tmp_path / "VOCdevkit" / "VOC2007"
-    pictures(home / "JPEGImages", *(f"{id_}.jpg" for id_ in OBJECTS))
-    main = home / "ImageSets" / "Main"
-    sets = {"train": ["000001", "000002"], "val": ["000003"], "test": ["000004"]}
-    sets["trainval"] = sets["train"] + sets["val"]
-    for name, ids in sets.items():
-        write(main / f"{name}.txt", "".join(f"{id_}\n" for id_ in ids))
-        for label in VOC_LABELS:
-            lines = []
-            for id_ in ids:
-                hard = [difficult for each, _, difficult in OBJECTS[id_] if each == label]
-                mark = -1 if not hard else 0 if all(hard) else 1
-                lines.append(f"{id_} {mark:2d}\n")  # VOC has two spaces before a 1
-            write(main / f"{label}_{name}.txt", "".join(lines))
-    for id_, objects in OBJECTS.items():
-        write(home / "Annotations" / f"{id_}.xml", voc_xml(*objects))
-    return tmp_path
+from .photo_files import kinds, voc_xml, write
 
 
 def names(data, mark):
