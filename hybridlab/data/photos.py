@@ -132,7 +132,7 @@ class PhotoDataset:
             # as an encoder's preprocessing would squash it: bicubic, antialiased
             image = image.resize((self.image_size, self.image_size), resample=_BICUBIC)
         scale = (image.width / width, image.height / height)
-        return Sample(np.asarray(image), self.targets(index),
+        return Sample(np.array(image), self.targets(index),
                       self._objects(index, (width, height), scale), index=index)
 
     def __iter__(self) -> Iterator[Sample]:
