@@ -25,7 +25,7 @@ from torch import Tensor
 from hybridlab.files import atomic_path
 
 if TYPE_CHECKING:
-    from hybridlab.data.scenes import SceneDataset
+    from hybridlab.data.sample import SampleSource
     from hybridlab.encoders.clip import ClipEncoder
     from hybridlab.encoders.cnn import CNNEncoder
 
@@ -38,7 +38,7 @@ class StaleFeaturesError(ValueError):
 
 
 def feature_facts(
-    encoder: CNNEncoder | ClipEncoder, dataset: SceneDataset, weights: str | None = None
+    encoder: CNNEncoder | ClipEncoder, dataset: SampleSource, weights: str | None = None
 ) -> dict[str, str]:
     """All that features depend on.
 
@@ -59,7 +59,7 @@ def key_of(facts: Mapping[str, str]) -> str:
 
 
 def feature_key(
-    encoder: CNNEncoder | ClipEncoder, dataset: SceneDataset, weights: str | None = None
+    encoder: CNNEncoder | ClipEncoder, dataset: SampleSource, weights: str | None = None
 ) -> str:
     """`key_of` the `feature_facts`."""
     return key_of(feature_facts(encoder, dataset, weights))
