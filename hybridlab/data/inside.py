@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 from hybridlab.data.images import IMAGE_EXTENSIONS, shown
 
@@ -22,10 +23,12 @@ def safe_name(name: object) -> str:
     if "\0" in name:
         raise ValueError("the name holds a NUL character; mend the annotation file")
     slashes = name.replace("\\", "/")
-    if slashes.startswith("/") or PureWindowsPath(name).drive:
+    if slashes.startswith("/") or ntpath.splitdrive(name)[0]:
         raise ValueError("is an absolute path; give names relative to the folder of the pictures")
     if ".." in slashes.split("/"):
         raise ValueError('leads out of the folder by ".."; give names inside of it')
+    if "/" not in name and name not in ("", "."):
+        return name
     plain = "/".join(part for part in name.split("/") if part not in ("", "."))
     if not plain:
         raise ValueError(f"the name {name!r} is empty; give a file's name")
@@ -92,14 +95,14 @@ class Listing:
             ValueError: a name that leads out of the folder, by itself or through a link.
         """
         plain = safe_name(name)
-        for each in dict.fromkeys((plain, safe_name(plain.replace("\\", "/")))):
+        for each in (plain, safe_name(plain.replace("\\", "/"))) if "\\" in plain else (plain,):
             for ending in endings:
                 if each + ending in self._files:
                     if each + ending in self._links:
                         self._follow(each + ending)
                     return each + ending
         # not in the list: a hidden file, or one behind a link to a folder
-        if os.path.lexists(self.root / plain):
+        if os.path.lexists(os.path.join(self.root, plain)):
             self._follow(plain)
             return plain
         near = self._nearest(plain)

@@ -56,6 +56,8 @@ class LabelBook:
             UnknownLabelError: an index or a name that is none of the labels.
             ValueError: one that cannot be, or that went with another before.
         """
+        if name is not None and type(index) is int and self._names.get(index) == name:
+            return index  # as before
         if index is not None:
             index = self._checked(index)
         if name is not None:

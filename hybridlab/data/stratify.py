@@ -28,8 +28,10 @@ def stratified_split(
         seed: of ties. The same seed gives the same splits.
 
     Returns:
-        for each share the rows of its split, rising; together each row once. Sizes may differ from
-        the shares by a few: a label's share comes first.
+        for each share the rows of its split, rising; together each row once. A label's share comes
+        first, and sizes follow from it: usually within a few of N x share. A label of too few
+        pictures to be shared goes to the largest split; where most labels are as rare, the others
+        get few pictures or none.
 
     Raises:
         ValueError: targets of another shape, or with other values; fewer than two shares, or one

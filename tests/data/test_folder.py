@@ -293,7 +293,7 @@ def test_a_hundred_thousand_pictures_are_opened_fast(tmp_path):
     began = time.process_time()
     data = folder_photos(folder, path)
     matrix = data.label_matrix()
-    assert time.process_time() - began < 10, "2 s on an idle machine"
+    assert time.process_time() - began < 10, "it takes 2 s of a core"
     assert matrix.shape == (100_000, 81) and matrix.sum() == 200_000
 
 
@@ -303,11 +303,12 @@ def test_an_annotation_file_of_50_mb_is_read_within_300_mb(tmp_path):
     # characters beyond the first plane: as one text, Python would need four bytes for each
     with open(path, "w", encoding="utf-8") as file:
         file.write("{")
-        for number in range(690_000):
-            entry = {"labels": [number % 77, 77], "label_names": [f"🐄 {number % 77}", "🦉"]}
+        for number in range(400_000):
+            labels = [number % 77, 77, 78, 79]
+            entry = {"labels": labels, "label_names": [f"🐄 {each} 🐄🐄" for each in labels]}
             file.write(("," if number else "")
                        + json.dumps({f"🦉{number:06d}.jpg": entry}, ensure_ascii=False)[1:-1])
         file.write("}")
     labels, problems, most = memory(folder, path, "seed")
-    assert labels == 78 and problems == 689_999  # all but one are not there, and each is told
+    assert labels == 80 and problems == 399_999  # all but one are not there, and each is told
     assert most < 300

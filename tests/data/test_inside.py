@@ -111,4 +111,4 @@ def test_a_hundred_thousand_files_are_listed_and_found_fast(tmp_path):
     began = time.process_time()
     listing = Listing(tmp_path)
     assert len([listing.find(name) for name in listing.names]) == 100_000
-    assert time.process_time() - began < 6, "1 s on an idle machine"
+    assert time.process_time() - began < 6, "it takes 0.6 s of a core"
