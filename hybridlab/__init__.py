@@ -23,6 +23,7 @@ _HOME = {
     "DemoConfig": "hybridlab.configs",
     "HybridClassifier": "hybridlab.model",
     "LabelDecoder": "hybridlab.decoder.cnn_rnn",
+    "PhotoDataset": "hybridlab.data.photos",
     "Prediction": "hybridlab.prediction",
     "Predictor": "hybridlab.predictor",
     "SceneConfig": "hybridlab.data.world",
@@ -30,10 +31,14 @@ _HOME = {
     "Vocabulary": "hybridlab.data.sample",
     "build_clip": "hybridlab.encoders.clip_hub",
     "build_cnn": "hybridlab.encoders.cnn",
+    "coco_photos": "hybridlab.data.coco",
     "diagnose": "hybridlab.doctor",
+    "folder_photos": "hybridlab.data.folder",
     "load_bundle": "hybridlab.bundle",
     "save_bundle": "hybridlab.bundle",
     "shipped_bundle": "hybridlab.bundle",
+    "stratified_split": "hybridlab.data.stratify",
+    "voc_photos": "hybridlab.data.voc",
 }
 
 __all__ = ["__version__", *_HOME]

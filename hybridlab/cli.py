@@ -20,6 +20,7 @@ from hybridlab import __version__
 from hybridlab.commands import (
     Ablate,
     Command,
+    Data,
     Demo,
     Doctor,
     Grade,
@@ -64,6 +65,7 @@ def parse(argv: Sequence[str]) -> Command:
         | Annotated[PretrainClip, subcommand("pretrain-clip")]
         | Annotated[Ship, subcommand("ship", default=Ship(shipped))]
         | Annotated[Train, subcommand("train", default=Train(sizes))]
+        | Annotated[Data, subcommand("data")]
     )
     complaint = io.StringIO()
     try:

@@ -15,6 +15,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from hybridlab.ablation.command import Ablate
 from hybridlab.ablation.report_command import Report
 from hybridlab.configs import DemoConfig, PretrainConfig
+from hybridlab.data.command import Data
 from hybridlab.data.world import SceneConfig
 from hybridlab.grading.command import Grade
 from hybridlab.studies.reproduce import Reproduce
@@ -201,5 +202,5 @@ class Ship:
 
 Command = (
     Demo | Predict | World | Doctor | Lab | Grade | Ablate | Report | Reproduce
-    | PretrainClip | Ship | Train
+    | PretrainClip | Ship | Train | Data
 )

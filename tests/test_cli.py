@@ -19,7 +19,7 @@ from hybridlab.files import NotEnoughDiskError
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "torchvision", "open_clip", "timm", "sklearn", "torchmetrics", "matplotlib")
-COMMANDS = ("demo", "predict", "world", "doctor", "lab", "pretrain-clip", "ship", "grade")
+COMMANDS = ("demo", "predict", "world", "doctor", "lab", "pretrain-clip", "ship", "grade", "data")
 
 
 def python(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -56,7 +56,7 @@ class ImageError(ValueError):
         self.message = message
 
     def __str__(self) -> str:
-        return f"{_shown(self.path)}: {self.message}"
+        return f"{shown(self.path)}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class ImageProblem:
     message: str
 
     def __str__(self) -> str:
-        return f"{_shown(self.path)}: {self.message}"
+        return f"{shown(self.path)}: {self.message}"
 
 
 def load_image(path: str | os.PathLike[str], *, max_pixels: int = 50_000_000) -> Image.Image:
@@ -292,7 +292,7 @@ def _why_not_opened(path: Path, error: OSError | ValueError) -> str:
     return f"cannot be opened ({what}); check the name and the disk"
 
 
-def _shown(path: Path) -> str:
+def shown(path: str | Path) -> str:
     """The path for a message; control characters are escaped, so a name cannot drive a terminal."""
     text = str(path)
     return text if text.isprintable() else repr(text)

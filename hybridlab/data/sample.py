@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -144,6 +144,27 @@ class Sample:
     context: str = ""
     facts: tuple[Fact, ...] = ()
     index: int = -1
+
+
+class SampleSource(Protocol):
+    """What training asks of a data set: of scenes drawn by seed, and of pictures in files."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The names of the L columns."""
+
+    @property
+    def image_size(self) -> int | None:
+        """Side in pixels of the square images; None where they differ in size."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+    def __iter__(self) -> Iterator[Sample]: ...
+
+    def fingerprint(self) -> str:
+        """Names the data: a cache of features is keyed by it."""
 
 
 @dataclass(frozen=True, slots=True)

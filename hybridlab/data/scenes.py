@@ -174,6 +174,11 @@ class SceneDataset:
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(self.size))
 
+    @property
+    def image_size(self) -> int:
+        """Side of the scenes in pixels."""
+        return self.config.image_size
+
     def fingerprint(self) -> str:
         """Names the data exactly: split, size, dials and the version of the drawing code; for
         "openmoji" also those of art and rasteriser."""

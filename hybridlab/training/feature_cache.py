@@ -26,7 +26,7 @@ from hybridlab.files import atomic_path
 from hybridlab.tensor_files import save_tensors
 
 if TYPE_CHECKING:
-    from hybridlab.data.scenes import SceneDataset
+    from hybridlab.data.sample import SampleSource
     from hybridlab.encoders.clip import ClipEncoder
     from hybridlab.encoders.cnn import CNNEncoder
 
@@ -39,7 +39,7 @@ class StaleFeaturesError(ValueError):
 
 
 def feature_facts(
-    encoder: CNNEncoder | ClipEncoder, dataset: SceneDataset, weights: str | None = None
+    encoder: CNNEncoder | ClipEncoder, dataset: SampleSource, weights: str | None = None
 ) -> dict[str, str]:
     """All that features depend on.
 
@@ -60,7 +60,7 @@ def key_of(facts: Mapping[str, str]) -> str:
 
 
 def feature_key(
-    encoder: CNNEncoder | ClipEncoder, dataset: SceneDataset, weights: str | None = None
+    encoder: CNNEncoder | ClipEncoder, dataset: SampleSource, weights: str | None = None
 ) -> str:
     """`key_of` the `feature_facts`."""
     return key_of(feature_facts(encoder, dataset, weights))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridlab.data.scenes import SceneDataset
+from hybridlab.data.sample import SampleSource
 from hybridlab.encoders.clip import ClipEncoder
 from hybridlab.encoders.cnn import CNNEncoder
 from hybridlab.training.feature_cache import Tensors
@@ -17,9 +17,19 @@ CHUNK = 16  # fits into a core's cache: a batch of 64 takes half as long again
 GPU_CHUNK = 256
 
 
-def scene_images(dataset: SceneDataset) -> tuple[Tensor, Tensor]:
-    """All images (N, 3, H, W) uint8 and targets (N, L) of a split, in memory."""
-    side = dataset.config.image_size
+def scene_images(dataset: SampleSource) -> tuple[Tensor, Tensor]:
+    """All images (N, 3, H, W) uint8 and targets (N, L) of a split, in memory.
+
+    Raises:
+        ValueError: the images differ in size.
+        ImageError: of pictures in files, one that cannot be read; see `data.readable`.
+    """
+    side = dataset.image_size
+    if side is None:
+        raise ValueError(
+            f"the {len(dataset)} pictures have sizes of their own and cannot be stacked; give "
+            "their data set an image_size, or take its `resized(224)`"
+        )
     images = np.empty((len(dataset), side, side, 3), np.uint8)
     targets = np.empty((len(dataset), len(dataset.vocabulary)), np.float32)
     for row, sample in enumerate(dataset):

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 
+from hybridlab.configs import DemoConfig
+from hybridlab.data.folder import folder_photos
+from hybridlab.data.layouts import read_splits
+from hybridlab.data.sample_files import write_sample
 from hybridlab.data.scenes import SceneDataset
 from hybridlab.data.world import SceneConfig
 from hybridlab.encoders.clip import build_tiny_clip
 from hybridlab.encoders.cnn import build_cnn
+from hybridlab.evaluation.metrics import mean_ap
 from hybridlab.training.feature_cache import cached, feature_key
 from hybridlab.training.features import clip_features, cnn_features, scene_images
+from hybridlab.training.held import Held
+from hybridlab.training.probe import train_linear
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +41,36 @@ def test_images_and_targets_are_those_of_the_scenes():
     assert images.shape == (5, 3, 96, 96) and images.dtype == torch.uint8
     assert torch.equal(images[3].permute(1, 2, 0), torch.from_numpy(data[3].image))
     assert torch.equal(targets[3], torch.from_numpy(data[3].targets))
+
+
+def test_pictures_in_files_go_the_same_way_as_scenes(tmp_path, clip):
+    """Files -> features -> a probe, with a fifth of the labels not annotated (-1)."""
+    folder = write_sample(tmp_path / "set", SceneConfig(missing=0.2), count=24, test=12)
+    train = read_splits(folder)[""].resized(96)
+    val = folder_photos(folder / "test_images", folder / "test_annotations.json",
+                        vocabulary=train.vocabulary, image_size=96)
+    images, targets = scene_images(train)
+    assert images.shape == (24, 3, 96, 96) and torch.equal(
+        images[3].permute(1, 2, 0), torch.from_numpy(train[3].image))
+    assert torch.equal(targets, torch.from_numpy(train.label_matrix()))
+    assert set(targets.unique().tolist()) == {-1, 0, 1}
+    assert feature_key(clip, train) != feature_key(clip, val)
+    found, held = (clip_features(clip, scene_images(data)[0])["image_emb"]
+                   for data in (train, val))
+    truth = torch.from_numpy(val.label_matrix())
+    config = replace(DemoConfig.quick(), linear_epochs=60, batch_size=8)
+    probe = train_linear("p", found, targets, Held((held,), truth), config)
+    learnt = mean_ap(probe(found).detach().numpy(), targets.numpy()).value
+    assert learnt > 0.6, "of the pictures that it learnt from"
+    # what is not annotated is not taken for absent
+    absent = train_linear("p", found, targets.clamp(min=0), Held((held,), truth), config)
+    assert not torch.equal(absent(held), probe(held))
+
+
+def test_pictures_of_several_sizes_are_not_stacked(tmp_path):
+    folder = write_sample(tmp_path / "set", SceneConfig(image_size=64), count=2, test=1)
+    with pytest.raises(ValueError, match=r"the 2 pictures have sizes .* `resized\(224\)`"):
+        scene_images(read_splits(folder)[""])
 
 
 @torch.no_grad()
