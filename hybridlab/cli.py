@@ -22,6 +22,7 @@ from hybridlab.commands import (
     Command,
     Demo,
     Doctor,
+    Export,
     Grade,
     Lab,
     Predict,
@@ -64,6 +65,7 @@ def parse(argv: Sequence[str]) -> Command:
         | Annotated[PretrainClip, subcommand("pretrain-clip")]
         | Annotated[Ship, subcommand("ship", default=Ship(shipped))]
         | Annotated[Train, subcommand("train", default=Train(sizes))]
+        | Annotated[Export, subcommand("export")]
     )
     complaint = io.StringIO()
     try:

@@ -16,11 +16,11 @@ from hybridlab.ablation.command import Ablate
 from hybridlab.ablation.report_command import Report
 from hybridlab.configs import DemoConfig, PretrainConfig
 from hybridlab.data.world import SceneConfig
+from hybridlab.export_command import Export
 from hybridlab.grading.command import Grade
 from hybridlab.studies.reproduce import Reproduce
 from hybridlab.train_command import Train
 
-SHIPPED = "shipped"
 # A sheet is drawn in memory, about a quarter of a megabyte a scene.
 MOST_SCENES = 400
 
@@ -74,12 +74,11 @@ class Predict:
             raise ValueError(f"threshold is {self.threshold}; give a number from 0 to 1")
 
     def run(self) -> int:
-        from hybridlab.bundle import shipped_bundle
+        from hybridlab.bundle import bundle_named
         from hybridlab.predict import main_predict
 
-        bundle = shipped_bundle() if self.bundle == SHIPPED else Path(self.bundle)
         return main_predict(
-            bundle,
+            bundle_named(self.bundle),
             list(self.images),
             output=self.output,
             out=self.out,
@@ -201,5 +200,5 @@ class Ship:
 
 Command = (
     Demo | Predict | World | Doctor | Lab | Grade | Ablate | Report | Reproduce
-    | PretrainClip | Ship | Train
+    | PretrainClip | Ship | Train | Export
 )

@@ -96,6 +96,49 @@ def atomic_path(target: StrPath, overwrite: bool = False) -> Iterator[Path]:
         flush(target.parent)
 
 
+@contextmanager
+def atomic_folder(target: StrPath) -> Iterator[Path]:
+    """Give a temporary folder to fill; it becomes `target` when the block ends without an error.
+
+    It is `.NAME.part-XXXXXXXX` beside the target and goes on any exception, KeyboardInterrupt
+    included, with all that is in it.
+
+    Args:
+        target: the folder to make; its parent must exist.
+
+    Raises:
+        FileExistsError: `target` exists, also where it was made while the block ran.
+        FileNotFoundError: the parent is missing.
+        NotEnoughDiskError: the disk filled up in the block.
+    """
+    target = Path(target)
+
+    def refuse_taken() -> None:
+        if os.path.lexists(target):
+            raise FileExistsError(f"{target} exists and is kept; choose another name")
+
+    refuse_taken()
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"cannot write {target}: there is no folder {target.parent}; make it first"
+        )
+    temporary = target.with_name(f".{target.name[:40]}.part-{secrets.token_hex(4)}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        refuse_taken()  # again: rename would replace an empty folder made meanwhile
+        os.rename(temporary, target)
+    except OSError as error:
+        if error.errno in _FULL and not isinstance(error, NotEnoughDiskError):
+            raise NotEnoughDiskError(
+                f"the disk became full while writing {target}; nothing was kept: free some space "
+                "and run again"
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_text(path: StrPath, text: str, overwrite: bool = False) -> None:
     """Write UTF-8 text with unix line ends, whole or not at all.
 

@@ -99,11 +99,13 @@ class Predictor:
         probs = torch.sigmoid(out.logits.float()).cpu().numpy()
         if not np.isfinite(probs).all():
             raise FloatingPointError(f"the model gave NaN for {prepared[0][0]} or its batch")
-        decoded = out.decoded
+        sources, decoded = [source for source, _ in prepared], out.decoded
+        if decoded is None:  # the model does without its CNN-RNN
+            return [self._prediction(*each) for each in zip(sources, probs, strict=True)]
         return [
             self._prediction(source, row, label_seq, weights[: int(steps)])
-            for (source, _), row, label_seq, weights, steps in zip(
-                prepared,
+            for source, row, label_seq, weights, steps in zip(
+                sources,
                 probs,
                 decoded.label_seq.cpu().numpy(),
                 decoded.attention.float().cpu().numpy(),
@@ -113,20 +115,26 @@ class Predictor:
         ]
 
     def _prediction(
-        self, source: str, probs: np.ndarray, label_seq: np.ndarray, weights: np.ndarray
+        self,
+        source: str,
+        probs: np.ndarray,
+        label_seq: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ) -> Prediction:
         names = self.bundle.vocabulary.names
-        written = label_seq[(label_seq >= 0) & (label_seq < len(names))]  # no STOP, no padding
-        side = math.isqrt(weights.shape[1])
-        square = side * side == weights.shape[1]
+        steps = () if label_seq is None else label_seq.tolist()
+        maps = None
+        if weights is not None and (side := math.isqrt(weights.shape[1])) ** 2 == weights.shape[1]:
+            maps = weights.reshape(-1, side, side).copy()
         return Prediction(
             source=source,
             names=names,
             labels=(),
             probs=probs.copy(),  # a view would keep the whole batch alive
             thresholds=self.bundle.thresholds,
-            decoder_order=tuple(names[at] for at in written),
-            attention=weights.reshape(-1, side, side).copy() if square else None,
+            # no STOP, no padding
+            decoder_order=tuple(names[at] for at in steps if 0 <= at < len(names)),
+            attention=maps,
         ).decided()
 
 

@@ -19,7 +19,7 @@ from hybridlab.files import NotEnoughDiskError
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "torchvision", "open_clip", "timm", "sklearn", "torchmetrics", "matplotlib")
-COMMANDS = ("demo", "predict", "world", "doctor", "lab", "pretrain-clip", "ship", "grade")
+COMMANDS = ("demo", "predict", "world", "doctor", "lab", "pretrain-clip", "ship", "grade", "export")
 
 
 def python(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -142,7 +142,10 @@ def test_demo_options(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_predict_options(monkeypatch: pytest.MonkeyPatch) -> None:
     calls, main_predict = recorder(1)
     stand_in(monkeypatch, "hybridlab.predict", main_predict=main_predict)
-    stand_in(monkeypatch, "hybridlab.bundle", shipped_bundle=lambda: Path("assets/hybrid"))
+    stand_in(
+        monkeypatch, "hybridlab.bundle",
+        bundle_named=lambda name: Path("assets/hybrid" if name == "shipped" else name),
+    )
     status = cli.main(
         ["predict", "shipped", "a.png", "b", "--output", "json", "--out", "o.json", "--top", "3"]
     )
