@@ -22,6 +22,7 @@ from hybridlab.commands import (
     Command,
     Demo,
     Doctor,
+    Evaluate,
     Export,
     Grade,
     Lab,
@@ -65,6 +66,7 @@ def parse(argv: Sequence[str]) -> Command:
         | Annotated[PretrainClip, subcommand("pretrain-clip")]
         | Annotated[Ship, subcommand("ship", default=Ship(shipped))]
         | Annotated[Train, subcommand("train", default=Train(sizes))]
+        | Annotated[Evaluate, subcommand("evaluate")]
         | Annotated[Export, subcommand("export")]
     )
     complaint = io.StringIO()

@@ -78,7 +78,7 @@ def atomic_path(target: StrPath, overwrite: bool = False) -> Iterator[Path]:
         if overwrite:
             os.replace(temporary, target)
         else:
-            _rename_to_new(temporary, target)
+            give_new_name(temporary, target)
     except OSError as error:
         if error.errno in _FULL and not isinstance(error, NotEnoughDiskError):
             raise NotEnoughDiskError(
@@ -252,10 +252,16 @@ def _refuse_taken(target: Path, overwrite: bool) -> None:
         )
 
 
-def _rename_to_new(temporary: Path, target: Path) -> None:
-    """Give `temporary` the name `target`, or fail if anybody has that name by now."""
+def give_new_name(temporary: Path, target: Path) -> None:
+    """Give `temporary` the name `target`, or fail if anybody has that name by now.
+
+    Raises:
+        FileExistsError: the name is taken; both files stay as they are.
+    """
     try:
         os.link(temporary, target)  # unlike rename, it fails on a taken name, in one step
+        with suppress(OSError):
+            temporary.unlink()  # the other name of the same file
         return
     except FileExistsError:
         _refuse_taken(target, overwrite=False)

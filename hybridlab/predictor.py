@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hybridlab.bundle import Bundle, load_bundle
 from hybridlab.data.image_modes import to_rgb
-from hybridlab.data.images import ImageProblem, iter_image_paths, load_image, load_images
+from hybridlab.data.images import ImageError, ImageProblem, iter_image_paths, load_image
 from hybridlab.prediction import Prediction
 
 Picture: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
@@ -70,6 +70,49 @@ class Predictor:
                 found += self.run(waiting)
                 waiting = []
         return found + self.run(waiting)
+
+    def each(
+        self, images: Iterable[Picture], batch_size: int = 32
+    ) -> Iterator[Prediction | ImageProblem]:
+        """One result for each picture, in order; what gives no picture yields its problem.
+
+        Pictures are taken as they are needed: memory holds one full picture at a time.
+
+        Args:
+            images: as `predict` takes them, however many.
+            batch_size: pictures in one pass through the model.
+
+        Raises:
+            TypeError, ValueError: something that is no picture and no path.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; give 1 or more")
+        # problems wait among the pictures, so that the order stays
+        waiting: list[tuple[str, _Pixels] | ImageProblem] = []
+        for at, image in enumerate(images):
+            waiting.append(self._ready(at, image))
+            if len(waiting) >= batch_size:
+                yield from self._flush(waiting)
+                waiting = []
+        yield from self._flush(waiting)
+
+    def _ready(self, at: int, image: Picture) -> tuple[str, _Pixels] | ImageProblem:
+        if not isinstance(image, str | os.PathLike):
+            return f"image {at}", self.prepare(image)
+        try:
+            return os.fspath(image), self.prepare(load_image(image))
+        except ImageError as error:
+            return ImageProblem(error.path, error.message)
+        except (MemoryError, RuntimeError, ValueError) as error:
+            what = " ".join(str(error).split())
+            return ImageProblem(Path(image), f"cannot be resized ({what})")
+
+    def _flush(
+        self, waiting: list[tuple[str, _Pixels] | ImageProblem]
+    ) -> Iterator[Prediction | ImageProblem]:
+        found = iter(self.run([item for item in waiting if not isinstance(item, ImageProblem)]))
+        for item in waiting:
+            yield item if isinstance(item, ImageProblem) else next(found)
 
     def prepare(self, image: Image.Image | np.ndarray | Tensor) -> _Pixels:
         """One picture as the two encoders want it: pixels (1, 3, S, S), each of its own size S."""
@@ -144,40 +187,26 @@ def predict_paths(
     """Label files and folders in batches, in order; what gives no picture yields its problem.
 
     Inputs that do not exist, and folders without pictures, come first. Memory does not grow with
-    the number of files.
+    the number of files but for their names.
 
     Raises:
         TypeError: `inputs` is a single path instead of a sequence of them.
         ValueError: `batch_size` is below 1.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; give 1 or more")
     paths, problems = iter_image_paths(inputs)
-    for path, message in problems:
-        yield ImageProblem(path, message)
-    # problems wait among the pictures, so that the order stays
-    waiting: list[tuple[str, _Pixels] | ImageProblem] = []
-    for item in load_images(paths):
-        if isinstance(item, ImageProblem):
-            waiting.append(item)
-        else:
-            try:
-                waiting.append((os.fspath(item.path), predictor.prepare(item.image)))
-            except (MemoryError, RuntimeError, ValueError) as error:
-                what = " ".join(str(error).split())
-                waiting.append(ImageProblem(item.path, f"cannot be resized ({what})"))
-        if len(waiting) >= batch_size:
-            yield from _flush(predictor, waiting)
-            waiting = []
-    yield from _flush(predictor, waiting)
+    yield from (ImageProblem(path, message) for path, message in problems)
+    yield from predict_files(predictor, paths, batch_size)
 
 
-def _flush(
-    predictor: Predictor, waiting: list[tuple[str, _Pixels] | ImageProblem]
+def predict_files(
+    predictor: Predictor, paths: Iterable[str | os.PathLike[str]], batch_size: int = 32
 ) -> Iterator[Prediction | ImageProblem]:
-    found = iter(predictor.run([item for item in waiting if not isinstance(item, ImageProblem)]))
-    for item in waiting:
-        yield item if isinstance(item, ImageProblem) else next(found)
+    """One result for each file, in order: its prediction, or why it gave no picture.
+
+    Raises:
+        ValueError: `batch_size` is below 1.
+    """
+    yield from predictor.each(paths, batch_size)
 
 
 def _is_one(images: object) -> bool:
