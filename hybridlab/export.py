@@ -226,6 +226,6 @@ def main_export(
     for name, each in found.items():
         path = folder / FILES[name]
         print(f"{path} ({path.stat().st_size / 1e6:.1f} MB): on {each.images} scenes the same "
-              f"labels as the bundle, probabilities equal to {max(each.largest, 1e-9):.0e}")
+              f"labels as the bundle, probabilities differ by {each.largest:.0e} at most")
     print(f"{folder / MANIFEST}: labels, thresholds, what goes in and what comes out")
     return 0
