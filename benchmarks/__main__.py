@@ -16,6 +16,7 @@ NAMES = (
     "scenes_vs_encoder", "ap_vs_sklearn", "ap_vs_torchmetrics", "bootstrap", "ablation_sharing",
     "text_cache", "beam_vs_loop", "matching_share", "loop_overhead", "cache_vs_recompute",
     "cached_epoch", "data_share", "channels_last", "compile_gain", "costs", "thresholds_vs_loop",
+    "predict_vs_loop",
 )
 GPU_NAMES = ("gpu_models", "gpu_hybrid")  # `all` takes them in where there is a GPU
 

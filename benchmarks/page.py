@@ -20,6 +20,7 @@ BLUE, INK, GRID = "#0067a5", "#222222", "#dddddd"
 GOALS = {
     "scenes_vs_encoder": 5.0, "loop_overhead": 0.971, "cache_vs_recompute": 100.0,
     "cached_epoch": 0.9, "data_share": 0.9, "gpu_models": 0.95, "thresholds_vs_loop": 100.0,
+    "predict_vs_loop": 0.9,
 }
 
 

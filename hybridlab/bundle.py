@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -44,11 +42,12 @@ from hybridlab.bundle_format import (
 from hybridlab.bundle_model import checked_cnn, has_own_weights, skeleton, stored_tensors
 from hybridlab.data.sample import Vocabulary
 from hybridlab.encoders.cnn import CNNEncoder
-from hybridlab.files import atomic_path, free_space_check, write_json
+from hybridlab.files import atomic_folder, atomic_path, free_space_check, write_json
 from hybridlab.model import HybridClassifier
 
 __all__ = ["Bundle", "BundleError", "load_bundle", "save_bundle", "shipped_bundle"]
 
+SHIPPED = "shipped"
 SHIPPED_FOLDER = Path(__file__).parent / "assets" / "hybrid"
 _PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "safetensors", "numpy")
 
@@ -101,7 +100,6 @@ def save_bundle(
         TypeError: `info` holds something that JSON has no form for.
     """
     folder = Path(folder)
-    _refuse_taken(folder)
     if len(vocabulary) != model.decoder.n_labels:
         raise ValueError(
             f"the vocabulary has {len(vocabulary)} labels but the model {model.decoder.n_labels}; "
@@ -109,34 +107,28 @@ def save_bundle(
         )
     check_names(vocabulary.names)
     limits = check_thresholds(thresholds, len(vocabulary))
-    from safetensors.torch import save
+    with atomic_folder(folder) as part:  # first: a taken name costs no work
+        from safetensors.torch import save
 
-    own_cnn = has_own_weights(model.cnn)
-    stored = stored_tensors(model, own_cnn)
-    data = save({name: _packed(name, value, half) for name, value in stored.items()})
-    free_space_check(folder, int(1.1 * len(data)) + 100_000)
-    precision = "float16" if half else "float32"
-    manifest = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "labels": list(vocabulary.names),
-        "labels_sha256": labels_hash(vocabulary.names),
-        "thresholds": limits.tolist(),
-        **_parts(model, own_cnn),
-        "weights": asdict(WeightsPart(hashlib.sha256(data).hexdigest(), len(data), precision)),
-        "versions": _versions(),
-        "info": info,
-    }
-    temporary = folder.with_name(f".{folder.name[:40]}.part-{secrets.token_hex(4)}")
-    temporary.mkdir()
-    try:
-        with atomic_path(temporary / WEIGHTS_FILE) as part:
-            part.write_bytes(data)
-        write_json(temporary / MANIFEST_FILE, manifest)
-        _refuse_taken(folder)  # again: rename would replace an empty folder made meanwhile
-        os.rename(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        own_cnn = has_own_weights(model.cnn)
+        stored = stored_tensors(model, own_cnn)
+        data = save({name: _packed(name, value, half) for name, value in stored.items()})
+        free_space_check(folder, int(1.1 * len(data)) + 100_000)
+        precision = "float16" if half else "float32"
+        manifest = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "labels": list(vocabulary.names),
+            "labels_sha256": labels_hash(vocabulary.names),
+            "thresholds": limits.tolist(),
+            **_parts(model, own_cnn),
+            "weights": asdict(WeightsPart(hashlib.sha256(data).hexdigest(), len(data), precision)),
+            "versions": versions_of(*_PACKAGES),
+            "info": info,
+        }
+        with atomic_path(part / WEIGHTS_FILE) as file:
+            file.write_bytes(data)
+        write_json(part / MANIFEST_FILE, manifest)
     return folder
 
 
@@ -178,6 +170,15 @@ def load_bundle(
     model.eval().requires_grad_(False)
     model.to(device).to(memory_format=torch.channels_last)  # twice as fast on a CPU
     return Bundle(model, manifest.vocabulary, manifest.thresholds, manifest.info, folder)
+
+
+def bundle_named(name: str) -> Path:
+    """A bundle's folder as the command line takes it: a path, or the word "shipped".
+
+    Raises:
+        BundleError: the shipped hybrid is not there.
+    """
+    return shipped_bundle() if name == SHIPPED else Path(name)
 
 
 def shipped_bundle() -> Path:
@@ -226,14 +227,6 @@ def _parts(model: HybridClassifier, own_cnn: bool) -> dict[str, object]:
     return {name: asdict(part) for name, part in parts.items()}  # type: ignore[call-overload]
 
 
-def _versions() -> dict[str, str]:
-    return {"hybridlab": __version__, **{package: version(package) for package in _PACKAGES}}
-
-
-def _refuse_taken(folder: Path) -> None:
-    if os.path.lexists(folder):
-        raise FileExistsError(f"{folder} exists and is kept; choose another name for the bundle")
-    if not folder.parent.is_dir():
-        raise FileNotFoundError(
-            f"cannot write {folder}: there is no folder {folder.parent}; make it first"
-        )
+def versions_of(*packages: str) -> dict[str, str]:
+    """Of hybridlab and of the packages named, as a bundle and an export keep them."""
+    return {"hybridlab": __version__, **{package: version(package) for package in packages}}

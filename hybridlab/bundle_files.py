@@ -131,6 +131,14 @@ def one_line(error: Exception) -> str:
     return text if len(text) <= 300 else text[:297] + "..."
 
 
+def _beside(path: Path) -> str:
+    """Where a bundle lies beside something that is none, as advice."""
+    for folder in (path.parent, path.parent / "bundle"):
+        if (folder / MANIFEST_FILE).is_file():
+            return f"; there is one in {folder}"
+    return ""
+
+
 def _not_opened(folder: Path, name: str, error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return f"{name} is a link; put the file itself there"
@@ -138,11 +146,12 @@ def _not_opened(folder: Path, name: str, error: OSError) -> str:
         return (
             "is a file; a bundle is a folder with bundle.json and weights.safetensors, and other "
             "files of weights are not read, since loading a pickle can run any code"
+            + _beside(folder)
         )
     if error.errno != errno.ENOENT:
         return f"{name} cannot be read ({error.strerror})"
     if not folder.is_dir():
-        return "there is no such bundle; give the folder that holds bundle.json"
+        return "there is no such bundle; give the folder that holds bundle.json" + _beside(folder)
     try:
         pickles = sorted(file.name for file in folder.iterdir() if file.suffix in _PICKLES)
     except OSError:

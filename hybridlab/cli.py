@@ -23,6 +23,8 @@ from hybridlab.commands import (
     Data,
     Demo,
     Doctor,
+    Evaluate,
+    Export,
     Grade,
     Lab,
     Predict,
@@ -66,6 +68,8 @@ def parse(argv: Sequence[str]) -> Command:
         | Annotated[Ship, subcommand("ship", default=Ship(shipped))]
         | Annotated[Train, subcommand("train", default=Train(sizes))]
         | Annotated[Data, subcommand("data")]
+        | Annotated[Evaluate, subcommand("evaluate")]
+        | Annotated[Export, subcommand("export")]
     )
     complaint = io.StringIO()
     try:

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.conf import OmitArgPrefixes
 
 from hybridlab.ablation.command import Ablate
 from hybridlab.ablation.report_command import Report
 from hybridlab.configs import DemoConfig, PretrainConfig
 from hybridlab.data.command import Data
 from hybridlab.data.world import SceneConfig
+from hybridlab.evaluate_command import Evaluate
+from hybridlab.export_command import Export
 from hybridlab.grading.command import Grade
+from hybridlab.predict_command import Predict
 from hybridlab.studies.reproduce import Reproduce
 from hybridlab.train_command import Train
 
-SHIPPED = "shipped"
 # A sheet is drawn in memory, about a quarter of a megabyte a scene.
 MOST_SCENES = 400
 
@@ -44,49 +46,6 @@ class Demo:
 
         run_demo(self.config, self.runs, None if self.no_cache else self.runs / ".cache")
         return 0
-
-
-@dataclass(frozen=True)
-class Predict:
-    """Label pictures: .jpg and .png files, or folders of them."""
-
-    bundle: Annotated[Positional[str], arg(metavar="BUNDLE")]
-    """A bundle's folder, such as runs/TIME/bundle, or the word "shipped"."""
-    images: Annotated[
-        Positional[tuple[Path, ...]],
-        arg(metavar="IMAGE [IMAGE ...]", help_behavior_hint="(one or more)"),
-    ]
-    """Pictures, and folders of pictures."""
-    output: Literal["table", "json", "picture"] = "table"
-    """A table or JSON on standard output, or each picture with its labels under it."""
-    out: Annotated[Path | None, arg(metavar="PATH")] = None
-    """Where to write: a file for JSON or the table; for pictures a folder, else "labelled"."""
-    top: Annotated[int | None, arg(metavar="K")] = None
-    """Give this many labels for each picture, whatever their probability."""
-    threshold: Annotated[float | None, arg(metavar="P")] = None
-    """One threshold for all labels instead of the bundle's own, from 0 to 1."""
-
-    def __post_init__(self) -> None:
-        if not self.images:
-            raise ValueError("no picture was given; name one or more files or folders")
-        if self.top is not None and self.top < 1:
-            raise ValueError(f"top is {self.top}; give 1 or more")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold is {self.threshold}; give a number from 0 to 1")
-
-    def run(self) -> int:
-        from hybridlab.bundle import shipped_bundle
-        from hybridlab.predict import main_predict
-
-        bundle = shipped_bundle() if self.bundle == SHIPPED else Path(self.bundle)
-        return main_predict(
-            bundle,
-            list(self.images),
-            output=self.output,
-            out=self.out,
-            top=self.top,
-            threshold=self.threshold,
-        )
 
 
 @dataclass(frozen=True)
@@ -202,5 +161,5 @@ class Ship:
 
 Command = (
     Demo | Predict | World | Doctor | Lab | Grade | Ablate | Report | Reproduce
-    | PretrainClip | Ship | Train | Data
+    | PretrainClip | Ship | Train | Data | Evaluate | Export
 )

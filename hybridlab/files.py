@@ -78,7 +78,7 @@ def atomic_path(target: StrPath, overwrite: bool = False) -> Iterator[Path]:
         if overwrite:
             os.replace(temporary, target)
         else:
-            _rename_to_new(temporary, target)
+            give_new_name(temporary, target)
     except OSError as error:
         if error.errno in _FULL and not isinstance(error, NotEnoughDiskError):
             raise NotEnoughDiskError(
@@ -94,6 +94,49 @@ def atomic_path(target: StrPath, overwrite: bool = False) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     with suppress(OSError):  # the new name itself, where a folder can be flushed (not on Windows)
         flush(target.parent)
+
+
+@contextmanager
+def atomic_folder(target: StrPath) -> Iterator[Path]:
+    """Give a temporary folder to fill; it becomes `target` when the block ends without an error.
+
+    It is `.NAME.part-XXXXXXXX` beside the target and goes on any exception, KeyboardInterrupt
+    included, with all that is in it.
+
+    Args:
+        target: the folder to make; its parent must exist.
+
+    Raises:
+        FileExistsError: `target` exists, also where it was made while the block ran.
+        FileNotFoundError: the parent is missing.
+        NotEnoughDiskError: the disk filled up in the block.
+    """
+    target = Path(target)
+
+    def refuse_taken() -> None:
+        if os.path.lexists(target):
+            raise FileExistsError(f"{target} exists and is kept; choose another name")
+
+    refuse_taken()
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"cannot write {target}: there is no folder {target.parent}; make it first"
+        )
+    temporary = target.with_name(f".{target.name[:40]}.part-{secrets.token_hex(4)}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        refuse_taken()  # again: rename would replace an empty folder made meanwhile
+        os.rename(temporary, target)
+    except OSError as error:
+        if error.errno in _FULL and not isinstance(error, NotEnoughDiskError):
+            raise NotEnoughDiskError(
+                f"the disk became full while writing {target}; nothing was kept: free some space "
+                "and run again"
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: StrPath, text: str, overwrite: bool = False) -> None:
@@ -209,10 +252,16 @@ def _refuse_taken(target: Path, overwrite: bool) -> None:
         )
 
 
-def _rename_to_new(temporary: Path, target: Path) -> None:
-    """Give `temporary` the name `target`, or fail if anybody has that name by now."""
+def give_new_name(temporary: Path, target: Path) -> None:
+    """Give `temporary` the name `target`, or fail if anybody has that name by now.
+
+    Raises:
+        FileExistsError: the name is taken; both files stay as they are.
+    """
     try:
         os.link(temporary, target)  # unlike rename, it fails on a taken name, in one step
+        with suppress(OSError):
+            temporary.unlink()  # the other name of the same file
         return
     except FileExistsError:
         _refuse_taken(target, overwrite=False)

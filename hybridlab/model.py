@@ -255,7 +255,7 @@ class HybridClassifier(nn.Module):
 
 def _missing(scale: Standardise, beside: View) -> View:
     """A view that is not there, of the images of another."""
-    return View(beside.pooled.new_zeros(len(beside), len(scale.mean))).absent()
+    return View(beside.pooled.new_zeros(beside.pooled.shape[0], len(scale.mean))).absent()
 
 
 def _checked_texts(text_emb: object) -> Tensor:

@@ -26,9 +26,9 @@ class Prediction:
         probs: (L,) float32 in [0, 1].
         thresholds: (L,); a label is decided for where `probs >= thresholds`.
         decoder_order: names in the order in which the label decoder wrote them. It decides on its
-            own, so these may differ from `labels`.
+            own, so these may differ from `labels`. Empty where the model does without it.
         attention: (T, H, W), where the decoder looked at each step, each map summing to 1; the
-            last is the step of STOP. None where the CNN's map is not square.
+            last is the step of STOP. None where the CNN's map is not square, or not looked at.
     """
 
     source: str

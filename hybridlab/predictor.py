@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hybridlab.bundle import Bundle, load_bundle
 from hybridlab.data.image_modes import to_rgb
-from hybridlab.data.images import ImageProblem, iter_image_paths, load_image, load_images
+from hybridlab.data.images import ImageError, ImageProblem, iter_image_paths, load_image
 from hybridlab.prediction import Prediction
 
 Picture: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
@@ -71,6 +71,49 @@ class Predictor:
                 waiting = []
         return found + self.run(waiting)
 
+    def each(
+        self, images: Iterable[Picture], batch_size: int = 32
+    ) -> Iterator[Prediction | ImageProblem]:
+        """One result for each picture, in order; what gives no picture yields its problem.
+
+        Pictures are taken as they are needed: memory holds one full picture at a time.
+
+        Args:
+            images: as `predict` takes them, however many.
+            batch_size: pictures in one pass through the model.
+
+        Raises:
+            TypeError, ValueError: something that is no picture and no path.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; give 1 or more")
+        # problems wait among the pictures, so that the order stays
+        waiting: list[tuple[str, _Pixels] | ImageProblem] = []
+        for at, image in enumerate(images):
+            waiting.append(self._ready(at, image))
+            if len(waiting) >= batch_size:
+                yield from self._flush(waiting)
+                waiting = []
+        yield from self._flush(waiting)
+
+    def _ready(self, at: int, image: Picture) -> tuple[str, _Pixels] | ImageProblem:
+        if not isinstance(image, str | os.PathLike):
+            return f"image {at}", self.prepare(image)
+        try:
+            return os.fspath(image), self.prepare(load_image(image))
+        except ImageError as error:
+            return ImageProblem(error.path, error.message)
+        except (MemoryError, RuntimeError, ValueError) as error:
+            what = " ".join(str(error).split())
+            return ImageProblem(Path(image), f"cannot be resized ({what})")
+
+    def _flush(
+        self, waiting: list[tuple[str, _Pixels] | ImageProblem]
+    ) -> Iterator[Prediction | ImageProblem]:
+        found = iter(self.run([item for item in waiting if not isinstance(item, ImageProblem)]))
+        for item in waiting:
+            yield item if isinstance(item, ImageProblem) else next(found)
+
     def prepare(self, image: Image.Image | np.ndarray | Tensor) -> _Pixels:
         """One picture as the two encoders want it: pixels (1, 3, S, S), each of its own size S."""
         if isinstance(image, Image.Image):
@@ -99,11 +142,13 @@ class Predictor:
         probs = torch.sigmoid(out.logits.float()).cpu().numpy()
         if not np.isfinite(probs).all():
             raise FloatingPointError(f"the model gave NaN for {prepared[0][0]} or its batch")
-        decoded = out.decoded
+        sources, decoded = [source for source, _ in prepared], out.decoded
+        if decoded is None:  # the model does without its CNN-RNN
+            return [self._prediction(*each) for each in zip(sources, probs, strict=True)]
         return [
             self._prediction(source, row, label_seq, weights[: int(steps)])
-            for (source, _), row, label_seq, weights, steps in zip(
-                prepared,
+            for source, row, label_seq, weights, steps in zip(
+                sources,
                 probs,
                 decoded.label_seq.cpu().numpy(),
                 decoded.attention.float().cpu().numpy(),
@@ -113,20 +158,26 @@ class Predictor:
         ]
 
     def _prediction(
-        self, source: str, probs: np.ndarray, label_seq: np.ndarray, weights: np.ndarray
+        self,
+        source: str,
+        probs: np.ndarray,
+        label_seq: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ) -> Prediction:
         names = self.bundle.vocabulary.names
-        written = label_seq[(label_seq >= 0) & (label_seq < len(names))]  # no STOP, no padding
-        side = math.isqrt(weights.shape[1])
-        square = side * side == weights.shape[1]
+        steps = () if label_seq is None else label_seq.tolist()
+        maps = None
+        if weights is not None and (side := math.isqrt(weights.shape[1])) ** 2 == weights.shape[1]:
+            maps = weights.reshape(-1, side, side).copy()
         return Prediction(
             source=source,
             names=names,
             labels=(),
             probs=probs.copy(),  # a view would keep the whole batch alive
             thresholds=self.bundle.thresholds,
-            decoder_order=tuple(names[at] for at in written),
-            attention=weights.reshape(-1, side, side).copy() if square else None,
+            # no STOP, no padding
+            decoder_order=tuple(names[at] for at in steps if 0 <= at < len(names)),
+            attention=maps,
         ).decided()
 
 
@@ -136,40 +187,26 @@ def predict_paths(
     """Label files and folders in batches, in order; what gives no picture yields its problem.
 
     Inputs that do not exist, and folders without pictures, come first. Memory does not grow with
-    the number of files.
+    the number of files but for their names.
 
     Raises:
         TypeError: `inputs` is a single path instead of a sequence of them.
         ValueError: `batch_size` is below 1.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; give 1 or more")
     paths, problems = iter_image_paths(inputs)
-    for path, message in problems:
-        yield ImageProblem(path, message)
-    # problems wait among the pictures, so that the order stays
-    waiting: list[tuple[str, _Pixels] | ImageProblem] = []
-    for item in load_images(paths):
-        if isinstance(item, ImageProblem):
-            waiting.append(item)
-        else:
-            try:
-                waiting.append((os.fspath(item.path), predictor.prepare(item.image)))
-            except (MemoryError, RuntimeError, ValueError) as error:
-                what = " ".join(str(error).split())
-                waiting.append(ImageProblem(item.path, f"cannot be resized ({what})"))
-        if len(waiting) >= batch_size:
-            yield from _flush(predictor, waiting)
-            waiting = []
-    yield from _flush(predictor, waiting)
+    yield from (ImageProblem(path, message) for path, message in problems)
+    yield from predict_files(predictor, paths, batch_size)
 
 
-def _flush(
-    predictor: Predictor, waiting: list[tuple[str, _Pixels] | ImageProblem]
+def predict_files(
+    predictor: Predictor, paths: Iterable[str | os.PathLike[str]], batch_size: int = 32
 ) -> Iterator[Prediction | ImageProblem]:
-    found = iter(predictor.run([item for item in waiting if not isinstance(item, ImageProblem)]))
-    for item in waiting:
-        yield item if isinstance(item, ImageProblem) else next(found)
+    """One result for each file, in order: its prediction, or why it gave no picture.
+
+    Raises:
+        ValueError: `batch_size` is below 1.
+    """
+    yield from predictor.each(paths, batch_size)
 
 
 def _is_one(images: object) -> bool:

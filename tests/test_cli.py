@@ -19,7 +19,8 @@ from hybridlab.files import NotEnoughDiskError
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "torchvision", "open_clip", "timm", "sklearn", "torchmetrics", "matplotlib")
-COMMANDS = ("demo", "predict", "world", "doctor", "lab", "pretrain-clip", "ship", "grade", "data")
+COMMANDS = ("demo", "predict", "world", "doctor", "lab", "pretrain-clip", "ship", "grade", "export",
+            "evaluate", "data")
 
 
 def python(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -142,7 +143,10 @@ def test_demo_options(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_predict_options(monkeypatch: pytest.MonkeyPatch) -> None:
     calls, main_predict = recorder(1)
     stand_in(monkeypatch, "hybridlab.predict", main_predict=main_predict)
-    stand_in(monkeypatch, "hybridlab.bundle", shipped_bundle=lambda: Path("assets/hybrid"))
+    stand_in(
+        monkeypatch, "hybridlab.bundle",
+        bundle_named=lambda name: Path("assets/hybrid" if name == "shipped" else name),
+    )
     status = cli.main(
         ["predict", "shipped", "a.png", "b", "--output", "json", "--out", "o.json", "--top", "3"]
     )
@@ -150,10 +154,39 @@ def test_predict_options(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli.main(["predict", "./shipped", "c.jpg", "--threshold", "0.25"]) == 1
     assert calls[0] == (
         (Path("assets/hybrid"), [Path("a.png"), Path("b")]),
-        {"output": "json", "out": Path("o.json"), "top": 3, "threshold": None},
+        {"output": "json", "out": Path("o.json"), "top": 3, "threshold": None, "resume": False,
+         "n_labels": None},
     )
     assert calls[1][0][0] == Path("./shipped")
-    assert calls[1][1] == {"output": "table", "out": None, "top": None, "threshold": 0.25}
+    assert calls[1][1] == {"output": "table", "out": None, "top": None, "threshold": 0.25,
+                           "resume": False, "n_labels": None}
+
+
+@pytest.mark.parametrize("mark", ["-", "_"])
+def test_predict_takes_the_names_of_published_scripts(
+    mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, main_predict = recorder()
+    stand_in(monkeypatch, "hybridlab.predict", main_predict=main_predict)
+    stand_in(monkeypatch, "hybridlab.bundle", bundle_named=Path)
+    given = [
+        "--model-path", "./checkpoints/bundle", "--image-path", "./test_images/",
+        "--num-classes", "80", "--threshold", "0.5", "--batch-mode", "--save-dir", "./predictions",
+    ]
+    given = [f"--{word[2:].replace('-', mark)}" if word[:2] == "--" else word for word in given]
+    assert cli.main(["predict", *given]) == 0
+    (positional, options), = calls
+    assert positional == (Path("checkpoints/bundle"), [Path("test_images")])
+    assert options == {
+        "output": "picture", "out": Path("predictions"), "top": None, "threshold": 0.5,
+        "resume": False, "n_labels": 80,
+    }
+    both = ["--model-path", "b", "x.png", "y.png", "--image-path", "z.png"]
+    assert cli.main(["predict", *both]) == 0
+    assert calls[1][0] == (Path("b"), [Path("x.png"), Path("y.png"), Path("z.png")])
+    assert cli.main(
+        ["predict", "b", "x.png", "--output", "jsonl", "--out", "a.jsonl", "--resume"]) == 0
+    assert calls[2][1]["resume"] is True and calls[2][1]["output"] == "jsonl"
 
 
 def test_pretrain_and_ship_options(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +253,11 @@ def test_world_writes_a_sheet_and_keeps_what_is_there(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["predict"], "no BUNDLE was given"),
         (["predict", "shipped"], "no picture was given"),
+        (["predict", "--model-path", "b"], "no picture was given"),
+        (["predict", "b", "x.png", "--num-classes", "0"], "num_classes is 0"),
+        (["predict", "b", "x.png", "--save-dir", "d", "--output", "csv"], "a folder for pictures"),
         (["predict", "shipped", "a.png", "--top", "0"], "top is 0"),
         (["predict", "shipped", "a.png", "--threshold", "nan"], "threshold is nan"),
         (["demo", "--train", "0"], "train is 0; give 1 or more; see `hybridlab demo --help`"),
@@ -231,6 +268,8 @@ def test_world_writes_a_sheet_and_keeps_what_is_there(
         (["demo", "--train", "many"], "--train: 'many' is not a whole number; see"),
         (["predict", "shipped", "a.png", "--top", "two"], "--top: 'two' is not a whole number"),
         (["demo", "--lr", "fast"], "--lr: 'fast' is not a number"),
+        (["evaluate", "shipped", "--scenes", "0"], "scenes is 0"),
+        (["evaluate", "shipped", "--threshold", "2"], "threshold is 2.0"),
     ],
 )
 def test_a_bad_value_is_one_line(
@@ -249,7 +288,6 @@ def test_a_bad_value_is_one_line(
     [
         (["frobnicate"], "Available subcommands: demo"),
         (["demo", "--trian", "5"], "--train INT"),
-        (["predict"], "BUNDLE"),
         (["predict", "shipped", "a.png", "--output", "jsn"], "'picture'"),
     ],
 )

@@ -11,17 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from PIL import Image
 
-from hybridlab.bundle import load_bundle, save_bundle
+from hybridlab.bundle import load_bundle
 from hybridlab.data.images import ImageError, ImageProblem
-from hybridlab.data.sample import Vocabulary
-from hybridlab.decoder.cnn_rnn import LabelDecoder
-from hybridlab.encoders.clip import build_tiny_clip
-from hybridlab.encoders.cnn import build_cnn
-from hybridlab.fusion.view import View
-from hybridlab.model import HybridClassifier
 from hybridlab.predict import (
     Predictor,
     format_table,
@@ -30,8 +23,7 @@ from hybridlab.predict import (
     to_json,
 )
 
-NAMES = ("cow", "glass of milk", "Käse 🧀", "bus", "egg", "owl")
-THRESHOLDS = np.array([0.3, 0.4, 0.5, 0.5, 0.6, 0.7])
+from .small_bundle import NAMES, THRESHOLDS, make_bundle, pixels
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,34 +37,12 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def bundle_folder(tmp_path_factory):
-    cnn = build_cnn("efficientnet_lite0", stage="stage4", image_size=64)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        clip = build_tiny_clip(pretrained=False)
-        text_emb = F.normalize(torch.randn(len(NAMES), clip.dim), dim=-1)
-        decoder = LabelDecoder(cnn.dim, len(NAMES), dim=16, max_steps=4)
-        model = HybridClassifier(cnn, decoder, clip, text_emb, dim=16).eval()
-        with torch.no_grad():
-            # random heads are all alike at 0.05: spread them, so that decisions differ
-            model.label_head.linear.weight.mul_(12)
-            model.label_head.linear.bias.zero_()
-            decoder.score.weight.mul_(8)
-            decoder.score.bias[-1] -= 4  # STOP would always come first
-            images = [pixels(seed) for seed in range(8)]
-            seen = model(cnn.preprocessing(images), clip.preprocessing(images))
-            model.fit_views(View(seen.h_rnn), View(seen.h_clip))
-    folder = tmp_path_factory.mktemp("bundles") / "bundle"
-    return save_bundle(folder, model, Vocabulary(NAMES), THRESHOLDS, info={}, half=True)
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "bundle")
 
 
 @pytest.fixture(scope="module")
 def predictor(bundle_folder):
     return Predictor(bundle_folder)
-
-
-def pixels(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
-    blocks = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    return np.array(Image.fromarray(blocks).resize((width, height)))
 
 
 @pytest.fixture
@@ -192,6 +162,17 @@ def test_another_decision_over_the_same_probabilities(predictor):
     for options in ({"top": 0}, {"threshold": 1.1}, {"threshold": float("nan")}):
         with pytest.raises(ValueError):
             one.decided(**options)
+
+
+def test_a_model_without_its_cnn_rnn_has_no_order(bundle_folder):
+    bundle = load_bundle(bundle_folder)
+    bundle.model.without = "cnn_rnn"
+    images = [pixels(0), pixels(1)]
+    found, with_both = (Predictor(each).predict(images) for each in (bundle, bundle_folder))
+    for one, other in zip(found, with_both, strict=True):
+        assert one.decoder_order == () and one.attention is None
+        assert np.abs(one.probs - other.probs).max() > 0.01
+        assert set(one.labels) == {NAMES[at] for at in np.flatnonzero(one.probs >= THRESHOLDS)}
 
 
 # --- many files --------------------------------------------------------------------------------

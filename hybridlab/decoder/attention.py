@@ -21,7 +21,8 @@ class AdditiveAttention(nn.Module):
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         batch, _, dim = keys.shape
-        asked = self.query(query).view(batch, len(query) // max(1, batch), 1, dim)  # (B, K, 1, D)
+        beams = query.shape[0] // max(1, batch)
+        asked = self.query(query).view(batch, beams, 1, dim)  # (B, K, 1, D)
         # tanh(z) = 2 sigmoid(2z) - 1: on a CPU the sigmoid takes a fraction of tanh's time, and
         # the softmax does not see the constant that is left out
         mixed = torch.sigmoid(2 * keys[:, None] + 2 * asked)  # (B, K, P, D)
@@ -33,4 +34,4 @@ class EverywhereAlike(nn.Module):
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         batch, places = keys.shape[:2]
-        return keys.new_full((batch, len(query) // max(1, batch), places), 1 / places)
+        return keys.new_full((batch, query.shape[0] // max(1, batch), places), 1 / places)

@@ -205,7 +205,7 @@ class LabelDecoder(nn.Module):
         return self._write(tokens, allow_repeats=False)
 
     def _write(self, tokens: Tensor, allow_repeats: bool) -> Decoded:
-        batch = len(tokens)
+        batch = tokens.shape[0]  # not len: an export would take the number for a constant
         values, keys, state = self._start(tokens)
         chosen = self._first(batch)
         done = torch.zeros(batch, dtype=torch.bool, device=tokens.device)
@@ -224,7 +224,8 @@ class LabelDecoder(nn.Module):
             top = self._top(state)
             steps.append((torch.where(valid, chosen, PAD), logits, top, valid, weights))
             done = done | (chosen == self.stop)
-            if bool(done.all()):
+            # an exported graph takes every step: what lies behind STOP is masked all the same
+            if not torch.compiler.is_exporting() and bool(done.all()):
                 break
         label_seq, step_logits, states, mask, attention = (
             torch.stack(part, dim=1) for part in zip(*steps, strict=True)
@@ -289,6 +290,8 @@ class LabelDecoder(nn.Module):
                 f"tokens has shape {tuple(tokens.shape)}, expected (B, P, {self.channels}) with "
                 "P >= 1: flatten the feature map of the encoder this decoder was made for"
             )
+        if torch.compiler.is_exporting():  # a graph cannot ask what its numbers are
+            return
         # a sum is NaN or infinite where one of its terms is; it reads the tokens once
         if not bool(tokens.detach().float().sum().isfinite()):
             rows = (~tokens.isfinite()).flatten(1).any(dim=1).nonzero()[:, 0].tolist()
@@ -312,10 +315,10 @@ class LabelDecoder(nn.Module):
         """Values (B, P, D), keys (B, P, D), and the state (S, B, D) before the first step."""
         values = self.read(tokens.to(self.embed.weight.dtype))  # (B, P, D); caches keep halves
         if not self.feed_image:
-            state = values.new_zeros(self.parts, len(tokens), self.dim)
+            state = values.new_zeros(self.parts, tokens.shape[0], self.dim)
             return values, self.key(values), state
         state = torch.tanh(self.begin(values.mean(dim=1)))  # (B, S * D)
-        state = state.view(len(tokens), self.parts, self.dim).transpose(0, 1).contiguous()
+        state = state.view(tokens.shape[0], self.parts, self.dim).transpose(0, 1).contiguous()
         return values, self.key(values), state
 
     def _top(self, state: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ class ClipEncoder(nn.Module):
         """
         check_pixels(pixels, 1, self.name)
         require_size(pixels, fixed_size(self.vision), self.name)
-        count = len(pixels)
+        count = pixels.shape[0]
         # not every tower takes an empty batch: let it see a blank image, and drop that
         seen = look(self.vision, pixels if count else pixels.new_zeros(1, *pixels.shape[1:]))
         image_emb, tokens = seen.image_emb[:count], seen.tokens[:count]

@@ -70,9 +70,17 @@ class Preprocessing:
             TypeError: a single image, values that are not uint8, or something that is no image.
             ValueError: another shape, a PIL mode that has no single meaning in RGB, or no pixels.
         """
+        return self.normalise(self.squares(images))
+
+    def squares(self, images: Images) -> Tensor:
+        """The same without the last step: (B, 3, S, S), float32 in 0..255, on the images' device.
+
+        What an exported model takes, for its graph normalises by itself. Padding has the mean
+        colour, so it is 0 after normalising. Raises as `__call__`.
+        """
         if isinstance(images, Tensor):
             _check(images, 4)
-            return self._normalise(*self._squares(images))
+            return self._padded(*self._squares(images))
         if isinstance(images, Image.Image | str | bytes | Mapping):
             raise TypeError(
                 f"got one {type(images).__name__}; give a list of images (`[image]`) or a tensor "
@@ -82,8 +90,16 @@ class Preprocessing:
         if not tensors:
             return torch.zeros(0, 3, self.image_size, self.image_size)
         if len({tuple(tensor.shape) for tensor in tensors}) == 1:
-            return self._normalise(*self._squares(torch.stack(tensors)))
-        return torch.cat([self._normalise(*self._squares(one[None])) for one in tensors])
+            return self._padded(*self._squares(torch.stack(tensors)))
+        return torch.cat([self._padded(*self._squares(one[None])) for one in tensors])
+
+    def normalise(self, squares: Tensor) -> Tensor:
+        """Values in 0..255 -> what the encoder reads; (B, 3, S, S) float32 both."""
+        mean, std = (
+            255 * torch.tensor(values, device=squares.device).view(3, 1, 1)
+            for values in (self.mean, self.std)
+        )
+        return squares.sub(mean).div_(std)  # in place on what is new: a batch of photos is large
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; `from_dict` reads it back."""
@@ -145,12 +161,16 @@ class Preprocessing:
         resized = functional.resize(images, [height, width], interpolation=mode, antialias=True)
         return resized if width > 1 else resized.round().clamp(0, 255).to(torch.uint8)
 
-    def _normalise(self, images: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
-        mean = torch.tensor(self.mean, device=images.device).view(3, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(3, 1, 1)
-        pixels = images.to(torch.float32).sub_(255 * mean).div_(255 * std)
-        # after normalising: 0 is then the mean colour
-        return torch.nn.functional.pad(pixels, padding) if any(padding) else pixels
+    def _padded(self, images: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
+        squares = images.to(torch.float32)
+        if not any(padding):
+            return squares
+        size, (left, _, top, _) = self.image_size, padding
+        height, width = images.shape[-2:]
+        mean = 255 * torch.tensor(self.mean, device=images.device).view(3, 1, 1)
+        canvas = mean.expand(len(images), 3, size, size).clone()
+        canvas[..., top : top + height, left : left + width] = squares
+        return canvas
 
 
 def require_size(pixels: Tensor, size: tuple[int, int] | None, name: str) -> None:

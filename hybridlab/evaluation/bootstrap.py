@@ -157,11 +157,12 @@ def resampled_values(
     """Any metric of the same resamples that all other functions here draw.
 
     Args:
-        weigh: counts (R, N) -> (R,), such as a `NamedMetric` gives once it is prepared.
+        weigh: counts (R, N) -> (R,), such as a `NamedMetric` gives once it is prepared; or
+            (R, K), several at once.
         n: N, the samples of the split.
 
     Returns:
-        (resamples,), all NaN for fewer than two samples.
+        (resamples,) or (resamples, K), all NaN for fewer than two samples.
 
     Raises:
         ValueError: `resamples` below 1.

@@ -76,8 +76,8 @@ def _parts(view: View, width: int) -> tuple[Tensor, Tensor]:
     else none that counts: it is in the fused vector as it is."""
     if view.tokens is not None or view.pooled.shape[1] == width:
         return view.parts()
-    mask = torch.zeros(len(view), 1, dtype=torch.bool, device=view.pooled.device)
-    return view.pooled.new_zeros(len(view), 1, width), mask
+    mask = torch.zeros(view.pooled.shape[0], 1, dtype=torch.bool, device=view.pooled.device)
+    return view.pooled.new_zeros(view.pooled.shape[0], 1, width), mask
 
 
 def _mean(weights: Tensor, tokens: Tensor) -> Tensor:

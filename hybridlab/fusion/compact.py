@@ -42,7 +42,7 @@ class CountSketch(nn.Module):
         return torch.randint(below, (count,), generator=generator, device="cpu")
 
     def forward(self, features: Tensor) -> Tensor:
-        sketch = features.new_zeros(len(features), self.size)
+        sketch = features.new_zeros(features.shape[0], self.size)
         return sketch.index_add_(1, self.place, features * self.sign)
 
 

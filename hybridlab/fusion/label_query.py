@@ -98,7 +98,7 @@ class LabelQueryFusion(nn.Module):
             (a, self.project_a, self.read_a, self.kind[0]),
             (b, self.project_b, self.read_b, self.kind[1]))]
         tokens, mask = (torch.cat(each, dim=1) for each in zip(*parts, strict=True))
-        asked = self._queries(texts).expand(len(a), -1, -1)  # (B, L, D)
+        asked = self._queries(texts).expand(a.pooled.shape[0], -1, -1)  # (B, L, D)
         if self.first is not None:
             everyone = torch.ones(asked.shape[:2], dtype=torch.bool, device=asked.device)
             asked, _ = self.first(asked, asked, everyone)

@@ -48,8 +48,8 @@ class View:
         _check_tensors(pooled, tokens, mask)
         if pooled.dim() != 2:
             raise ValueError(f"pooled has shape {tuple(pooled.shape)}, expected (B, D)")
-        batch = len(pooled)
-        if tokens is not None and (tokens.dim() != 3 or len(tokens) != batch):
+        batch = pooled.shape[0]
+        if tokens is not None and (tokens.dim() != 3 or tokens.shape[0] != batch):
             raise ValueError(
                 f"tokens has shape {tuple(tokens.shape)}, expected ({batch}, N, D) beside pooled "
                 f"{tuple(pooled.shape)}"
@@ -183,7 +183,7 @@ def check_pair(a: View, b: View, a_dim: int, b_dim: int) -> None:
             f"a fusion joins two Views, not {type(a).__name__} and {type(b).__name__}; give "
             "View(pooled) or View(pooled, tokens, mask)"
         )
-    if len(a) != len(b) or (a.widths[0], b.widths[0]) != (a_dim, b_dim):
+    if a.pooled.shape[0] != b.pooled.shape[0] or (a.widths[0], b.widths[0]) != (a_dim, b_dim):
         raise ValueError(
             f"views {tuple(a.pooled.shape)} and {tuple(b.pooled.shape)} must be "
             f"(B, {a_dim}) and (B, {b_dim}), of the same images"

@@ -5,9 +5,11 @@ The picture itself is never drawn on, and no file is ever replaced.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 SMALLEST, LARGEST = 240, 4000  # pixels of the longer side, as shown
 MOST_ROWS = 8
 INK, QUIET, BLUE, PALE, PAPER = "#16324a", "#5b6770", "#0072b2", "#dcebf5", "#ffffff"
+MARK = "hybridlab"  # the name of a text in the file
 NOTHING = "no label reaches its threshold"
 
 
@@ -75,7 +78,10 @@ def annotate(image: Image.Image | np.ndarray, prediction: Prediction) -> Image.I
 
 
 def save_annotated(
-    folder: str | os.PathLike[str], image: Image.Image | np.ndarray, prediction: Prediction
+    folder: str | os.PathLike[str],
+    image: Image.Image | np.ndarray,
+    prediction: Prediction,
+    mark: str = "",
 ) -> Path:
     """Write `annotate`'s picture as `STEM-labels.png`; a taken name gets -2, -3, ...
 
@@ -84,6 +90,7 @@ def save_annotated(
 
     Args:
         folder: where to write; made if it is not there.
+        mark: of `picture_mark`, kept in the file for `marks_in`.
 
     Returns:
         The file written.
@@ -99,6 +106,8 @@ def save_annotated(
         raise NotADirectoryError(f"{folder} is a file; choose another folder") from error
     described = PngInfo()
     described.add_itxt("Description", _in_words(prediction))
+    if mark:
+        described.add_text(MARK, mark)
     buffer = io.BytesIO()
     annotate(image, prediction).save(buffer, "PNG", pnginfo=described)
     stem = re.sub(r"[^\w .()+-]", "_", Path(prediction.source).stem).strip(" .")[:60] or "picture"
@@ -111,6 +120,23 @@ def save_annotated(
             return target
         except FileExistsError:
             number += 1
+
+
+def picture_mark(settings: str, source: str) -> str:
+    """Names a picture and the settings that it was labelled with, without telling its path: 32
+    hexadecimal characters."""
+    told = f"{settings}|{source}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(told).hexdigest()[:32]
+
+
+def marks_in(folder: str | os.PathLike[str]) -> set[str]:
+    """The marks of all annotated pictures in a folder; none where there is no folder."""
+    found: set[str] = set()
+    for path in Path(folder).glob("*-labels*.png"):
+        # the mark stands before the pixels, which are not read
+        with suppress(OSError, ValueError, SyntaxError), Image.open(path, formats=["PNG"]) as image:
+            found.add(str(image.info.get(MARK, "")))
+    return found - {""}
 
 
 def _shown(image: Image.Image) -> Image.Image:
