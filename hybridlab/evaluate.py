@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 
 from hybridlab.bundle import versions_of
 from hybridlab.data.images import ImageProblem
+from hybridlab.data.photos import PhotoDataset
 from hybridlab.data.sample import Vocabulary
 from hybridlab.data.scenes import SceneDataset, label_matrix
 from hybridlab.evaluation.bootstrap import Interval
@@ -276,6 +277,23 @@ def main_evaluate(
     return run_evaluation(
         bundle, (scene.image for scene in dataset), label_matrix(dataset),
         dataset.vocabulary.names, about=about, source=dataset.fingerprint(), out=out, **options,
+    )
+
+
+def evaluate_photos(
+    bundle: str | os.PathLike[str],
+    photos: PhotoDataset,
+    *,
+    out: Path | None = None,
+    **options: Any,
+) -> int:
+    """What `hybridlab evaluate BUNDLE --images FOLDER` does on pictures with annotations; a file
+    that gives no picture is named, and counts nowhere. Args, returns, raises: as `main_evaluate`.
+    """
+    return run_evaluation(
+        bundle, (photos.path(row) for row in range(len(photos))), photos.label_matrix(),
+        photos.vocabulary.names, about=f"{photos.root.name}/{photos.split}".rstrip("/"),
+        source=photos.fingerprint(), out=out, **options,
     )
 
 

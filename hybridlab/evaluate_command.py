@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
 from hybridlab.data.world import SceneConfig
 
+if TYPE_CHECKING:
+    from hybridlab.data.photos import PhotoDataset
+
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a bundle on labelled scenes: metrics with intervals, and a table of its labels."""
+    """Measure a bundle on labelled scenes or pictures: metrics with intervals, every label."""
 
     bundle: Annotated[Positional[str], arg(metavar="BUNDLE")]
     """A bundle's folder, such as runs/TIME/bundle, or the word "shipped"."""
     config: OmitArgPrefixes[SceneConfig] = field(default_factory=SceneConfig)
     """The dials of the world; with others than in training, how well the bundle bears a change."""
-    split: Literal["train", "val", "test"] = "test"
-    """Which scenes; a bundle may have learnt from the others."""
+    split: str = "test"
+    """Which scenes, "train", "val" or "test"; a bundle may have learnt from the others. Of a whole
+    set the name of one of its splits."""
     scenes: int = 1000
     """How many of them."""
+    images: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Measure on the pictures of this folder instead; or on a whole set, VOC, COCO or NUS-WIDE, as
+    it unpacks: then --split says which of its splits."""
+    annotation_file: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Their labels, as JSON or CSV; see docs/data.md."""
     out: Annotated[Path | None, arg(metavar="FILE")] = None
     """A JSON file for all figures; it must be new."""
     threshold: Annotated[float | None, arg(metavar="P")] = None
@@ -41,18 +50,38 @@ class Evaluate:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold is {self.threshold}; give a number from 0 to 1")
+        if self.annotation_file is not None and self.images is None:
+            raise ValueError("--annotation-file needs --images, the folder of the pictures")
 
     def run(self) -> int:
         from hybridlab.bundle import bundle_named
         from hybridlab.data.scenes import SceneDataset
-        from hybridlab.evaluate import METRICS, main_evaluate
+        from hybridlab.evaluate import METRICS, evaluate_photos, main_evaluate
 
+        bundle = bundle_named(self.bundle)
+        options: dict[str, Any] = {
+            "out": self.out, "threshold": self.threshold, "metrics": self.metric or METRICS,
+            "shared_labels": self.shared_labels, "resamples": self.resamples,
+        }
+        if self.images is not None:
+            return evaluate_photos(bundle, self._photos(self.images), **options)
         return main_evaluate(
-            bundle_named(self.bundle),
-            SceneDataset(self.scenes, self.split, self.config),
-            out=self.out,
-            threshold=self.threshold,
-            metrics=self.metric or METRICS,
-            shared_labels=self.shared_labels,
-            resamples=self.resamples,
-        )
+            bundle, SceneDataset(self.scenes, self.split, self.config), **options)
+
+    def _photos(self, folder: Path) -> PhotoDataset:
+        """The pictures that were asked for.
+
+        Raises:
+            ValueError: the set has no split of that name; its own are listed.
+        """
+        from hybridlab.data.layouts import read_splits
+
+        files = () if self.annotation_file is None else (self.annotation_file,)
+        splits = read_splits(folder, files)
+        if len(splits) == 1:
+            return next(iter(splits.values()))
+        if self.split not in splits:
+            raise ValueError(
+                f"{folder} has no split {self.split!r}; give --split, one of {', '.join(splits)}"
+            )
+        return splits[self.split]

@@ -220,6 +220,44 @@ def test_bad_images_make_the_status_1(bundle_folder, targets, tmp_path, capsys):
     assert problem["source"] == str(tmp_path / "b.png")
 
 
+def test_a_folder_with_annotations(bundle_folder, predictor, targets, tmp_path, capsys):
+    """The seed's format, a file that is no picture, a label that is not annotated."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    told = {}
+    for row, image in enumerate(IMAGES[:6]):
+        Image.fromarray(image).save(folder / f"{row}.png")
+        told[f"{row}.png"] = {"labels": np.flatnonzero(targets[row] > 0).tolist()}
+    told["0.png"]["not_annotated"] = [int(np.flatnonzero(targets[0] == 0)[0])]
+    (folder / "3.png").write_bytes(b"no picture")
+    (folder / "labels.txt").write_text("\n".join(NAMES), encoding="utf-8")
+    (folder / "annotations.json").write_text(json.dumps(told))
+    out = tmp_path / "figures.json"
+    arguments = ["evaluate", str(bundle_folder), "--images", str(folder), "--resamples", "5",
+                 "--out", str(out)]
+    assert cli.main(arguments) == 1
+    said = capsys.readouterr()
+    assert "3.png: is not a picture" in said.err and "5 images (pictures), 6 labels" in said.out
+    there = np.array(targets[:6])
+    there[0, told["0.png"]["not_annotated"]] = -1
+    rows = [0, 1, 2, 4, 5]
+    same = evaluate_images(predictor, [IMAGES[row] for row in rows], there[rows], NAMES, **QUICK)
+    found = json.loads(out.read_text())
+    assert found["metrics"]["mean_ap"]["value"] == pytest.approx(same.metrics["mean_ap"].value)
+
+
+def test_pictures_without_annotations_or_a_split_are_told(bundle_folder, tmp_path, capsys):
+    Image.fromarray(IMAGES[0]).save(tmp_path / "a.png")
+    assert cli.main(["evaluate", str(bundle_folder), "--images", str(tmp_path)]) == 2
+    assert "no labels are invented" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        cli.main(["evaluate", str(bundle_folder), "--annotation-file", "x.json"])
+    assert left.value.code == 2
+    assert "--annotation-file needs --images" in capsys.readouterr().err
+    assert cli.main(["evaluate", str(bundle_folder), "--split", "exam"]) == 2
+    assert "exam" in capsys.readouterr().err
+
+
 def test_labels_of_another_world_stop_it(bundle_folder, tmp_path, capsys):
     with pytest.raises(BundleError):
         main_evaluate(tmp_path, SceneDataset(2, "test"))
