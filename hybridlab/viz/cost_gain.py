@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +40,8 @@ class Earned:
 def cost_gain_figure(
     earned: Sequence[Earned], cost: str, gain: str, title: str = "What each fusion earns"
 ) -> Figure:
-    """A mark for each fusion, its cost to the right (in powers of ten), its gain upwards.
+    """A mark for each fusion, its cost to the right (in powers of ten), its gain upwards; with
+    numbers, for names would cover each other, and a key beside.
 
     Args:
         cost, gain: what the axes count.
@@ -52,8 +54,8 @@ def cost_gain_figure(
             f"costs are {[each.cost for each in earned]}; give one fusion or more, each with a "
             "cost above 0"
         )
-    figure = Figure(figsize=(8.4, 4.6), facecolor="white", layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(9.4, 4.6), facecolor="white", layout="constrained")
+    axes, key = figure.subplots(1, 2, width_ratios=[3, 1.6])
     axes.set_xscale("log")
     axes.axhline(0, color=INK, linewidth=1)
     for each in earned:
@@ -61,9 +63,14 @@ def cost_gain_figure(
         axes.plot([each.cost], [each.gain], "o", color=BLUE, markersize=7,
                   markerfacecolor=BLUE if each.shown else "white")
     axes.margins(x=0.15, y=0.12)
-    for each, (x, y) in zip(earned, _beside(earned), strict=True):
-        axes.annotate(each.name, (each.cost, each.gain), (x, y), textcoords="offset points",
-                      fontsize=9, color=INK, va="center", parse_math=False, path_effects=[HALO])
+    for number, (each, (x, y)) in enumerate(zip(earned, _beside(earned), strict=True), start=1):
+        axes.annotate(str(number), (each.cost, each.gain), (x, y), textcoords="offset points",
+                      fontsize=9, color=INK, va="center", path_effects=[HALO])
+    key.axis("off")
+    told = [f"{number:2}  " + textwrap.fill(each.name, 34, subsequent_indent="     ")
+            for number, each in enumerate(earned, start=1)]
+    key.text(0, 1, "\n".join(told), fontsize=8.5, color=INK, va="top", linespacing=1.5,
+             parse_math=False)
     axes.set_xlabel(f"{cost}, in powers of ten")
     axes.set_ylabel(f"{gain} (95 % interval; open: not shown)")
     axes.grid(axis="y", color=GRID, linewidth=0.6)

@@ -10,23 +10,32 @@ from typing import Any
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def explore(draw: Callable[..., Any], **values: range | Sequence[Any]) -> None:
-    """Sliders for the arguments of `draw`; each starts at the first of its values.
+def explore(
+    draw: Callable[..., Any], at_first: Mapping[str, Any] | None = None, /,
+    **values: range | Sequence[Any],
+) -> None:
+    """Sliders for the arguments of `draw`.
 
     With a kernel the sliders are live. Without one (on a web page, on paper) the picture that
     `draw` gives for the first values stands in their place, so the page reads all the same.
 
     Args:
         draw: keyword arguments -> a picture, as `notebook.show` returns it.
+        at_first: where sliders start, if not at the first of their values.
         values: for each argument what the slider runs through.
 
     Raises:
-        ValueError: no slider, or one without values.
+        ValueError: no slider, one without values, or a start that is not among them.
     """
     if not values or not all(len(each) for each in values.values()):
         raise ValueError(f"values is {values}; give each argument of draw at least one value")
-    sliders = {name: _slider(name, each) for name, each in values.items()}
-    start = {name: each[0] for name, each in values.items()}
+    start = {**{name: each[0] for name, each in values.items()}, **(at_first or {})}
+    if strange := [name for name, value in start.items() if value not in values.get(name, ())]:
+        raise ValueError(
+            f"sliders {', '.join(strange)} cannot start at {[start[name] for name in strange]}; "
+            "give one of their values"
+        )
+    sliders = {name: _slider(name, each, start[name]) for name, each in values.items()}
     told = f"sliders for {', '.join(values)}: run this cell to use them"
     _display(draw, start, sliders, told, draw)
 
@@ -115,10 +124,10 @@ def as_html(shown: Any) -> str:
     return f'<img style="max-width: 100%" alt="{alt}" src="data:image/png;base64,{source}">'
 
 
-def _slider(name: str, values: range | Sequence[Any]) -> Any:
+def _slider(name: str, values: range | Sequence[Any], start: Any) -> Any:
     import ipywidgets as widgets
 
     look = {"description": name, "continuous_update": False}
     if isinstance(values, range):
-        return widgets.IntSlider(values[0], values[0], values[-1], values.step, **look)
-    return widgets.SelectionSlider(options=list(values), value=values[0], **look)
+        return widgets.IntSlider(start, values[0], values[-1], values.step, **look)
+    return widgets.SelectionSlider(options=list(values), value=start, **look)

@@ -68,3 +68,20 @@ def test_what_is_refused_stands_in_the_pictures_place(monkeypatch):
 def test_sliders_need_values(values):
     with pytest.raises(ValueError, match="at least one value"):
         explore(picture, **values)
+
+
+def test_a_slider_may_start_in_the_middle(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data))
+    drawn = []
+
+    def draw(**now):
+        drawn.append(now)
+        return picture(1)
+
+    explore(draw, {"alpha": 0.5}, alpha=[0.0, 0.5, 1.0], number=range(3, 5))
+    assert drawn[0] == {"alpha": 0.5, "number": 3}
+    with pytest.raises(ValueError, match=r"sliders alpha cannot start at \[0.7\]"):
+        explore(draw, {"alpha": 0.7}, alpha=[0.0, 0.5], number=range(3, 5))
+    with pytest.raises(ValueError, match="sliders beta cannot start"):
+        explore(draw, {"beta": 1}, alpha=[0.0])

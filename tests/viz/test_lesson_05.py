@@ -68,7 +68,9 @@ def test_marks_stand_at_cost_and_gain_and_names_do_not_lie_on_each_other():
     assert [m.get_markerfacecolor() == "white" for m in marks] == [False, False, True]
     assert axes.get_xscale() == "log"
     texts = {text.get_text(): text.xyann for text in axes.texts}
-    assert texts["gate"][1] - texts["concat"][1] > 8 and texts["compact"][1] == 0
+    assert texts["2"][1] - texts["1"][1] > 8 and texts["3"][1] == 0
+    key = figure.axes[1].texts[0].get_text().split("\n")
+    assert [line.split() for line in key] == [["1", "concat"], ["2", "gate"], ["3", "compact"]]
     words = cost_gain_words(EARNED, "parameters", "mAP gained")
     assert "compact: -1.0 [-2.5, +0.4] for 3,000,000 (not shown)" in words
     show(figure, words)
