@@ -219,8 +219,10 @@ def verdict(metrics: dict) -> str:
     words.append(". ")
     if "gain_of_decoder" in metrics:
         words.append(
-            "What the decoder adds, with the fusion and all else the same: frozen, the hybrid "
-            f"{_compared(metrics['gain_of_decoder'], 'CLIP alone')}. "
+            "With the decoder left out, and the fusion and all else the same: frozen, the hybrid "
+            f"{_compared(metrics['gain_of_decoder'], 'CLIP alone')}; much of that comes from a "
+            "second look at the picture of any kind, and heads in the decoder's place brought more "
+            "(lesson 05). "
         )
     train, test = (100 * metrics["decoder_of1"][split] for split in ("train", "test"))
     words.append(
