@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
-import sys
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from statistics import median
@@ -19,6 +17,7 @@ from hybridlab.fusion.view import View
 from hybridlab.training.freezing import only_these_learn
 from hybridlab.training.hybrid_data import HybridData
 from hybridlab.training.hybrid_task import HybridTask
+from hybridlab.training.logs import memory_mb
 from hybridlab.training.task import Step
 from hybridlab.training.trainer import train_stages
 
@@ -101,5 +100,4 @@ def _memory(side: int, batch: int) -> float:
 
 def _grow(side: int, batch: int, answer: Connection) -> None:
     _side(side, batch)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    answer.send(peak / (1e6 if sys.platform == "darwin" else 1e3))
+    answer.send(memory_mb())

@@ -11,6 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -180,6 +181,9 @@ def memory_mb() -> float:
     """The most memory that was used so far: of the GPU in use, else of this process, in MB."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated() / 1e6
+    # Linux's other count begins with the memory of the process that started this one
+    with suppress(OSError, StopIteration), open("/proc/self/status", encoding="ascii") as status:
+        return float(next(line.split()[1] for line in status if line.startswith("VmHWM"))) / 1e3
     try:
         import resource
     except ImportError:  # Windows keeps no such count

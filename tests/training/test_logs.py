@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import subprocess
+import sys
 
 import pytest
 from lightning_fabric import Fabric
@@ -121,6 +123,13 @@ def test_the_live_plot_replaces_one_image(monkeypatch):
     for step in range(1, 5):
         calm(StepReport("one", 0, step, 4, 1.0, {}, 0.1, 1.0, 5))
     assert len(shown) == 7
+
+
+def test_memory_is_that_of_this_process_and_not_of_who_started_it():
+    code = "from hybridlab.training.logs import memory_mb; print(memory_mb())"
+    large = b"x" * 1_200_000_000
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 50 < float(done.stdout) < 1000 and len(large)
 
 
 def test_smoothing_begins_at_the_first_value():
