@@ -145,10 +145,11 @@ def _points(models: int, left: int) -> Iterator[NDArray[np.int64]]:
 
 
 def _best_point(measure: Callable[[Floats], float], models: int, steps: int) -> Floats:
-    best, weights = (-np.inf, -np.inf), np.full(models, 1 / models)
+    best: tuple[float, float] = (-np.inf, -np.inf)
+    weights = np.full(models, 1 / models)
     for point in simplex_grid(models, steps):
         tried = point / steps
-        found = (measure(tried), -float((tried**2).sum()))
+        found = (measure(tried), -int((point**2).sum()))  # whole numbers: no rounding decides
         if found > best:
             best, weights = found, tried
     return weights
