@@ -103,7 +103,8 @@ class ContrastiveHead(nn.Module):
         -> logits (B, L)
 
     Raises:
-        ValueError: texts of another width or shape, or of another number than there are vectors.
+        ValueError: no text, texts of another width or shape, or of another number than there are
+            vectors.
     """
 
     def __init__(self, dim: int, text_dim: int, bias: bool = False):
@@ -128,6 +129,8 @@ class ContrastiveHead(nn.Module):
                 f"text_emb is {given}, expected (L, {width}): the texts of the labels to be scored,"
                 " by the text tower that the head was built for"
             )
+        if not text_emb.shape[0]:
+            raise ValueError("text_emb holds no text; give those of the labels to be scored")
         if each and fused.shape[1] != len(text_emb):
             raise ValueError(
                 f"there are {fused.shape[1]} vectors, one for each label, and {len(text_emb)} "

@@ -143,6 +143,8 @@ def test_heads_name_what_does_not_fit():
         OwnOpinion(3)(torch.zeros(2, 1))
     with pytest.raises(ValueError, match="unknown fusion 'glue'; known ones: concat"):
         label_head("glue", 4, 3)
+    with pytest.raises(ValueError, match="text_emb holds no text"):
+        head(torch.zeros(2, 4), torch.zeros(0, 6))
 
 
 def test_the_scale_of_similarities_has_a_ceiling_and_a_bias_begins_at_rare():
