@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -138,14 +139,13 @@ class Augmentation:
 
     def _frame(self, image: Tensor) -> tuple[int, int, int, int]:
         """Top, left, height and width of a crop."""
-        from torchvision.transforms import v2
-
         height, width = image.shape[-2:]
         if self.scale == (1.0, 1.0):
             return 0, 0, height, width
         whole = width / height
         ratio = (self.ratio[0] * whole, self.ratio[1] * whole)
-        drawn = v2.RandomResizedCrop((height, width), self.scale, ratio).make_params([image])
+        crop = _transform("RandomResizedCrop", (height, width), self.scale, ratio)
+        drawn = crop.make_params([image])
         return drawn["top"], drawn["left"], drawn["height"], drawn["width"]
 
     @staticmethod
@@ -158,12 +158,11 @@ class Augmentation:
         return functional.resized_crop(image, *frame, size=[height, width], antialias=True)
 
     def _coloured(self, image: Tensor) -> Tensor:
-        from torchvision.transforms import v2
-
-        jitter = v2.ColorJitter(self.brightness, self.contrast, self.saturation, self.hue)
+        jitter = _transform(
+            "ColorJitter", self.brightness, self.contrast, self.saturation, self.hue)
         image = jitter(image)
         if self.blur and float(torch.rand(())) < self.blur:
-            image = v2.GaussianBlur(_odd(4 * self.sigma[1]), self.sigma)(image)
+            image = _transform("GaussianBlur", _odd(4 * self.sigma[1]), self.sigma)(image)
         return image
 
 
@@ -225,6 +224,15 @@ def noise_of(*seed: int) -> Iterator[None]:
         yield
     finally:
         torch.set_rng_state(before)
+
+
+@lru_cache(maxsize=64)
+def _transform(name: str, *arguments: Any) -> Any:
+    """A transform of torchvision v2. It has no state but the arguments, and making one takes as
+    long as a part of what it does to a small picture."""
+    from torchvision.transforms import v2
+
+    return getattr(v2, name)(*arguments)
 
 
 def _odd(size: float) -> int:

@@ -81,11 +81,12 @@ class FrozenCheck:
         self, model: nn.Module, learning: nn.ModuleDict, optimiser: torch.optim.Optimizer
     ):
         own = {id(each) for each in (*learning.parameters(), *learning.buffers())}
+        learns = set(learning.modules())
         self.optimiser = optimiser
         self.resting = {name: value for name, value in _tensors(model) if id(value) not in own}
         self.modules = [
             (name, module) for name, module in model.named_modules()
-            if module not in set(learning.modules()) and isinstance(module, _BatchNorm | nn.Dropout)
+            if module not in learns and isinstance(module, _BatchNorm | nn.Dropout)
         ]
         self.writes = {name: value._version for name, value in self.resting.items()}
 
