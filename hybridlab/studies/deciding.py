@@ -137,7 +137,7 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
     decide = rule(chose)
     told = {"fitted": decide(chose.probs), "elsewhere": decide(others.probs)}
     if not tuned:
-        told["crossed"] = _crossed(rule, chose, seed)
+        told["crossed"] = crossed(rule, chose, seed)
     extra: dict[str, Any] = {
         "fitted_on": len(chose.targets),
         "labels_below_5": int(((chose.targets > 0).sum(axis=0) < FEW).sum()),
@@ -166,8 +166,9 @@ def drawn_rows(targets: np.ndarray, positives: float, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(len(targets))[:wanted]
 
 
-def _crossed(rule: Rule, seen: Split, seed: int) -> np.ndarray:
-    """As `cross_fitted`, for rules that look at more than probabilities."""
+def crossed(rule: Rule, seen: Split, seed: int) -> np.ndarray:
+    """Decisions (N, L), each scene's by a rule that was fitted without it: as `cross_fitted`, for
+    rules that look at more than probabilities."""
     decided = np.zeros(seen.probs.shape, np.bool_)
     shuffled = np.random.default_rng([seed, FOLDS]).permutation(len(decided))
     for rows in np.array_split(shuffled, FOLDS):

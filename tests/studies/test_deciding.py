@@ -14,7 +14,7 @@ from hybridlab.studies.deciding import (
     RULES,
     TUNED,
     Split,
-    _crossed,
+    crossed,
     drawn_rows,
     expected_best_f1,
     run,
@@ -69,7 +69,7 @@ def test_cross_fitting_never_judges_a_scene_by_itself():
         seen.append(part.targets.sum(axis=0))
         return own(part)
 
-    decided = _crossed(watched, split, 0)
+    decided = crossed(watched, split, 0)
     assert len(seen) == 5 and all(each.sum() == 8 for each in seen)
     limits = [per_label_thresholds(probs[each > 0], np.eye(10)[each > 0], 1, 0.0).values
               for each in seen]
