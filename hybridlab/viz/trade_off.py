@@ -12,7 +12,7 @@ SEEN, NEW, INK, QUIET = "#d55e00", "#0072b2", "#222222", "#8a8a8a"
 LEVELS = (0.2, 0.4, 0.6, 0.8)  # of F1, a faint line each
 
 
-class Split(NamedTuple):
+class Column(NamedTuple):
     """One label's probabilities (N,) and targets (N,) in {1, 0, -1 = not annotated}."""
 
     scores: ArrayLike
@@ -25,7 +25,7 @@ class _Point(NamedTuple):
     f1: float
 
 
-def trade_off_figure(seen: Split, new: Split, threshold: float, label: str) -> Figure:
+def trade_off_figure(seen: Column, new: Column, threshold: float, label: str) -> Figure:
     """On the left what precision a label has for each recall, on the right its F1 at each
     threshold: on the scenes that choose, and on new ones. Marks show where the threshold is.
 
@@ -71,7 +71,7 @@ def trade_off_figure(seen: Split, new: Split, threshold: float, label: str) -> F
     return figure
 
 
-def trade_off_words(seen: Split, new: Split, threshold: float, label: str) -> str:
+def trade_off_words(seen: Column, new: Column, threshold: float, label: str) -> str:
     """`trade_off_figure` for a reader who cannot see it."""
     told = []
     for split, name in ((seen, "on the scenes that choose"), (new, "on new scenes")):
@@ -104,7 +104,7 @@ def _at(scored: np.ndarray, truth: np.ndarray, threshold: float) -> _Point:
     return _Point(hits / max(taken, 1), hits / positives, 2 * hits / (taken + positives))
 
 
-def _checked(split: Split, label: str) -> tuple[np.ndarray, np.ndarray]:
+def _checked(split: Column, label: str) -> tuple[np.ndarray, np.ndarray]:
     scored, found = np.asarray(split.scores, float), np.asarray(split.targets)
     if scored.ndim != 1 or scored.shape != found.shape:
         raise ValueError(

@@ -14,12 +14,13 @@ from hybridlab.viz.flattery import (
     flattery_table,
     flattery_words,
 )
+from hybridlab.viz.half import half_figure, half_words
 from hybridlab.viz.notebook import show
 from hybridlab.viz.simplex import simplex_figure, simplex_words
-from hybridlab.viz.trade_off import Split, trade_off_figure, trade_off_words
+from hybridlab.viz.trade_off import Column, trade_off_figure, trade_off_words
 
-SEEN = Split([0.9, 0.8, 0.6, 0.4, 0.2, 0.7], [1, 0, 1, 1, 0, -1])
-NEW = Split([0.9, 0.5, 0.5, 0.1], [1, 1, 0, 0])
+SEEN = Column([0.9, 0.8, 0.6, 0.4, 0.2, 0.7], [1, 0, 1, 1, 0, -1])
+NEW = Column([0.9, 0.5, 0.5, 0.1], [1, 1, 0, 0])
 
 
 def test_the_trade_off_is_that_of_the_threshold():
@@ -48,11 +49,11 @@ def test_a_threshold_that_nothing_reaches_has_an_f1_of_0():
 
 
 @pytest.mark.parametrize(("split", "words"), [
-    (Split([0.1, 0.2], [0, -1]), "cow is in none of the scenes"),
-    (Split([0.1, 1.2], [1, 0]), "apply a sigmoid first"),
-    (Split([0.1, float("nan")], [1, 0]), "apply a sigmoid first"),
-    (Split([0.1], [1, 0]), r"scores of shape \(1,\) and targets of shape \(2,\)"),
-    (Split([[0.1]], [[1]]), "give one column"),
+    (Column([0.1, 0.2], [0, -1]), "cow is in none of the scenes"),
+    (Column([0.1, 1.2], [1, 0]), "apply a sigmoid first"),
+    (Column([0.1, float("nan")], [1, 0]), "apply a sigmoid first"),
+    (Column([0.1], [1, 0]), r"scores of shape \(1,\) and targets of shape \(2,\)"),
+    (Column([[0.1]], [[1]]), "give one column"),
 ])
 def test_a_column_that_cannot_be_drawn_is_told(split, words):
     for draw in (trade_off_figure, trade_off_words):
@@ -102,6 +103,30 @@ def test_what_was_not_recorded_is_told():
         flattery_figure([Flattery(str(at), 5, (0.1,), (), (0.1,)) for at in range(6)], "of1", "")
     with pytest.raises(ValueError, match="found is empty"):
         flattery_table([])
+
+
+def test_taking_pays_above_half_of_the_best_f1():
+    """The exercise's own example: .6667 is the best F1 that can be expected."""
+    figure = half_figure([0.1, 0.8, 0.3, 0.4], "Half of the best F1")
+    axes = figure.axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [0.8, 0.4, 0.3, 0.1]
+    assert len({bar.get_facecolor() for bar in axes.patches[:2]}) == 1
+    assert axes.patches[1].get_facecolor() != axes.patches[2].get_facecolor()
+    assert axes.lines[0].get_ydata() == pytest.approx([0.6154, 0.6667, 0.6522, 0.5714], abs=1e-4)
+    assert axes.lines[2].get_ydata()[0] == pytest.approx(1 / 3)
+    words = half_words([0.1, 0.8, 0.3, 0.4])
+    assert "the 2 highest are worth taking: the expected F1 rises to 0.67" in words
+    assert "The last that is taken is 0.40, the next 0.30" in words
+    show(figure, words)
+    assert "the next none" in half_words([0.1] * 50)  # who knows nothing takes all
+    assert len(half_figure([0.1] * 50, "All pay").axes[0].patches) == 30
+
+
+@pytest.mark.parametrize("probs", [[], [0.0, 0.0], [0.5, 1.5], [float("nan")], [[0.5]]])
+def test_half_of_nothing_is_refused(probs):
+    for draw in (lambda given: half_figure(given, "title"), half_words):
+        with pytest.raises(ValueError, match="give one label's probabilities"):
+            draw(probs)
 
 
 def test_three_models_are_the_corners_of_a_triangle():
