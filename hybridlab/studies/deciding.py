@@ -1,15 +1,16 @@
-"""When is a probability a yes? Rules for thresholds, fitted on few or many positives (lesson 07).
+"""When is a probability a yes? One run of the studies `deciding_...` of lesson 07.
 
-    hybridlab reproduce 07
-
-The model is the same for all rules of a seed: the frozen hybrid. Its scores on a part of a large
-pool of validation scenes choose the thresholds; the test scenes judge. `extra` has the same figures
-on the scenes that the thresholds were fitted on: the difference is how much a rule flatters itself.
+The model of a seed is the same for all rules: the frozen hybrid. Some scenes of a large pool of
+validation scenes choose the thresholds, and the test scenes judge. `extra` has the same figures on
+the scenes that chose: the difference is how much a rule flatters itself. It has those of
+cross-fitting, too, which guess at the test scenes without looking at them.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,15 +28,20 @@ from hybridlab.evaluation.threshold_rules import (
     for_of1,
 )
 from hybridlab.evaluation.thresholds import global_threshold, per_label_thresholds
+from hybridlab.evaluation.top_k import top_k_decisions
+from hybridlab.studies.settings import check_settings
 from hybridlab.studies.small_world import RECIPE as SMALL_WORLD
 from hybridlab.studies.small_world import workshop_of
-from hybridlab.workshop import Workshop
 from hybridlab.zeroshot.platt import fit_per_label_platt
 
+# Some 2,460 scenes have 100 positives of a label.
 RECIPE: dict[str, Any] = {
     **{name: value for name, value in SMALL_WORLD.items() if name != "method"},
-    "rule": "one threshold", "positives": 20, "val": 2400, "test": 2000, "beta": 0.0,
+    "rule": "one threshold", "positives": 20, "val": 2500, "test": 2000, "beta": 0.0,
 }
+FOLDS, FEW = 5, 5
+METRICS = ("of1", "cf1", "macro_f1")
+TUNED = "tuned on the test scenes (never do this)"
 
 
 class Split(NamedTuple):
@@ -46,60 +52,59 @@ class Split(NamedTuple):
     targets: np.ndarray
     cosines: np.ndarray
 
-
-Limits = np.ndarray | float
-Rule = Callable[[Split, Split], tuple[Limits, Limits]]  # fitted, new -> thresholds of both
-
-
-def _same(fit: Callable[[Split], Limits]) -> Rule:
-    def rule(fitted: Split, new: Split) -> tuple[Limits, Limits]:
-        limits = fit(fitted)
-        return limits, limits
-
-    return rule
+    def at(self, rows: np.ndarray) -> Split:
+        """The same of some scenes."""
+        return Split(*(each[rows] for each in self))
 
 
-def _on_test(fitted: Split, new: Split) -> tuple[Limits, Limits]:
-    """What not to do: thresholds that have seen the scenes which judge them."""
-    limits = per_label_thresholds(new.probs, new.targets, 1, 0.0).values
-    return limits, limits
+Decide = Callable[[np.ndarray], np.ndarray]  # probabilities (N, L) -> yes or no
+Rule = Callable[[Split], Decide]  # fitted on some scenes
 
 
-def _by_calibration(fitted: Split, new: Split) -> tuple[Limits, Limits]:
+def _above(limits: np.ndarray | float) -> Decide:
+    return lambda probs: probs >= limits
+
+
+def _calibrated_half(seen: Split) -> np.ndarray:
     """Platt scaling of each label; then a yes at half of the best F1 that the calibrated
     probabilities themselves expect (trap 19). As thresholds on the uncalibrated probabilities."""
-    platt = fit_per_label_platt(fitted.logits, fitted.targets)
-    honest = platt(fitted.logits)
-    half = np.array([_expected_best_f1(column) / 2 for column in honest.T])
+    platt = fit_per_label_platt(seen.logits, seen.targets)
+    honest = platt(seen.logits)
+    half = np.array([expected_best_f1(column) / 2 for column in honest.T])
     logit = np.log(half / (1 - half))
-    limits = 1 / (1 + np.exp(-(logit - platt.bias) / platt.scale))
-    return limits, limits
+    return 1 / (1 + np.exp(-(logit - platt.bias) / platt.scale))
 
 
-def _expected_best_f1(probs: np.ndarray) -> float:
-    """The largest 2 E[TP] / (yes + E[positives]) over all cuts of honest probabilities."""
+def expected_best_f1(probs: np.ndarray) -> float:
+    """The largest 2 E[TP] / (yes + E[positives]) over all cuts of honest probabilities (N,)."""
     ranked = np.sort(probs)[::-1]
     return float((2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum())).max())
 
 
+def _by_clip(seen: Split) -> np.ndarray:
+    start = float(np.clip(global_threshold(seen.probs, seen.targets), 1e-6, 1 - 1e-6))
+    return clip_adjusted(start, seen.cosines, seen.probs, seen.targets).values
+
+
+def _own(seen: Split, least: int, shrinkage: float) -> Decide:
+    return _above(per_label_thresholds(seen.probs, seen.targets, least, shrinkage).values)
+
+
 RULES: dict[str, Rule] = {
-    "0.5": lambda fitted, new: (0.5, 0.5),
-    "one threshold": _same(lambda fitted: global_threshold(fitted.probs, fitted.targets)),
-    "as many as there are": _same(lambda fitted: by_cardinality(fitted.probs, fitted.targets)),
-    "best F1 of each label": _same(
-        lambda fitted: per_label_thresholds(fitted.probs, fitted.targets, 1, 0.0).values),
-    "best F1 of each label, shrunk": _same(
-        lambda fitted: per_label_thresholds(fitted.probs, fitted.targets).values),
-    "half of the best F1, calibrated": _by_calibration,
-    "best OF1 of all combinations": _same(
-        lambda fitted: for_of1(fitted.probs, fitted.targets).values),
-    "climbed for CF1": _same(lambda fitted: for_cf1(fitted.probs, fitted.targets).values),
-    "precision of 0.8 or more": _same(
-        lambda fitted: at_precision(fitted.probs, fitted.targets, 0.8).values),
-    "adjusted by CLIP": _same(lambda fitted: clip_adjusted(
-        float(np.clip(global_threshold(fitted.probs, fitted.targets), 1e-6, 1 - 1e-6)),
-        fitted.cosines, fitted.probs, fitted.targets).values),
-    "tuned on the test scenes (never do this)": _on_test,
+    "one threshold": lambda seen: _above(global_threshold(seen.probs, seen.targets)),
+    "0.5": lambda seen: _above(0.5),
+    "three labels for each scene": lambda seen: lambda probs: top_k_decisions(probs, 3),
+    "as many labels as there are": lambda seen: _above(by_cardinality(seen.probs, seen.targets)),
+    "best F1 of each label": lambda seen: _own(seen, 1, 0.0),
+    "best F1 of each label, or one threshold below 5 positives": lambda seen: _own(seen, FEW, 0.0),
+    "best F1 of each label, shrunk": lambda seen: _own(seen, FEW, 5.0),
+    "half of the best F1, calibrated": lambda seen: _above(_calibrated_half(seen)),
+    "best OF1 of all combinations": lambda seen: _above(for_of1(seen.probs, seen.targets).values),
+    "climbed for CF1": lambda seen: _above(for_cf1(seen.probs, seen.targets).values),
+    "precision of 0.8 or more": lambda seen: _above(
+        at_precision(seen.probs, seen.targets, 0.8).values),
+    "adjusted by CLIP": lambda seen: _above(_by_clip(seen)),
+    TUNED: lambda seen: _own(seen, 1, 0.0),
 }
 
 
@@ -108,27 +113,41 @@ def run(config: Mapping[str, Any], seed: int, store: Path) -> RunResult:
 
     Args:
         config: `RECIPE` with some values changed. "rule": one of `RULES`. "positives": of a label,
-            on average over labels, in the scenes that thresholds are fitted on.
-        seed: of the model, and of which validation scenes are drawn.
+            as a mean over labels, in the scenes that thresholds are fitted on.
+        seed: of the model, of which validation scenes are drawn, and of the folds.
         store: folder that runs share.
+
+    Returns:
+        decisions on the test scenes. In `extra`: "fitted_on", how many scenes chose;
+        "labels_below_5", of how many labels those hold fewer positives; and OF1, CF1 and macro-F1
+        as "fitted_of1" and so on (on the scenes that chose), "elsewhere_..." (on others: the test
+        scenes, or the validation scenes if those of the test chose) and "crossed_..." (each of the
+        scenes that chose by thresholds that were fitted without it; not if the test chose).
 
     Raises:
         ValueError: an unknown rule or setting, or fewer scenes than the positives need.
     """
-    if config["rule"] not in RULES:
-        raise ValueError(f"rule is {config['rule']!r}; choose one of {', '.join(RULES)}")
-    shop = workshop_of({name: value for name, value in config.items()
-                        if name not in ("rule", "positives")}, seed, store)
-    pool, new = _split(shop, "val"), _split(shop, "test")
-    rows = drawn_rows(pool.targets, config["positives"], seed)
-    fitted = Split(*(each[rows] for each in pool))
-    on_fitted, on_new = RULES[config["rule"]](fitted, new)
-    there, decisions = fitted.probs >= on_fitted, new.probs >= on_new
-    scores = f1_of(there, fitted.targets)
+    check_settings(config, RECIPE, rule=tuple(RULES))
+    settings = {name: value for name, value in config.items() if name not in ("rule", "positives")}
+    splits = _scored(json.dumps(settings, sort_keys=True), seed, store)
+    pool, new = splits["val"], splits["test"]
+    seen = pool.at(drawn_rows(pool.targets, config["positives"], seed))
+    tuned, rule = config["rule"] == TUNED, RULES[config["rule"]]
+    chose, others = (new, pool) if tuned else (seen, new)
+    decide = rule(chose)
+    told = {"fitted": decide(chose.probs), "elsewhere": decide(others.probs)}
+    if not tuned:
+        told["crossed"] = crossed(rule, chose, seed)
+    extra: dict[str, Any] = {
+        "fitted_on": len(chose.targets),
+        "labels_below_5": int(((chose.targets > 0).sum(axis=0) < FEW).sum()),
+    }
+    for where, decided in told.items():
+        scores = f1_of(decided, (others if where == "elsewhere" else chose).targets)
+        extra |= {f"{where}_{name}": value for name, value in scores._asdict().items()}
     return RunResult(
-        new.probs.astype(np.float32), decisions, new.targets, np.arange(len(new.targets)),
-        extra={"fitted_on": len(rows), **{f"fitted_{name}": value
-                                          for name, value in scores._asdict().items()}},
+        new.probs.astype(np.float32), decide(new.probs), new.targets, np.arange(len(new.targets)),
+        extra=extra,
     )
 
 
@@ -147,34 +166,40 @@ def drawn_rows(targets: np.ndarray, positives: float, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(len(targets))[:wanted]
 
 
-def _split(shop: Workshop, split: str) -> Split:
-    logits = {"val": shop.fused.val, "test": shop.fused.test}[split]
-    return Split(
-        logits.numpy().astype(np.float64), torch.sigmoid(logits.double()).numpy(),
-        shop.targets[split].numpy().astype(np.int8), shop.zero_shot("global")[split].numpy(),
+def crossed(rule: Rule, seen: Split, seed: int) -> np.ndarray:
+    """Decisions (N, L), each scene's by a rule that was fitted without it: as `cross_fitted`, for
+    rules that look at more than probabilities."""
+    decided = np.zeros(seen.probs.shape, np.bool_)
+    shuffled = np.random.default_rng([seed, FOLDS]).permutation(len(decided))
+    for rows in np.array_split(shuffled, FOLDS):
+        decided[rows] = rule(seen.at(np.setdiff1d(shuffled, rows)))(seen.probs[rows])
+    return decided
+
+
+@lru_cache(maxsize=1)  # the rules of a seed follow each other
+def _scored(settings: str, seed: int, store: Path) -> dict[str, Split]:
+    shop = workshop_of(json.loads(settings), seed, store)
+    cosines = shop.zero_shot("global")
+    return {
+        split: Split(
+            logits.numpy().astype(np.float64), torch.sigmoid(logits.double()).numpy(),
+            shop.targets[split].numpy().astype(np.int8), cosines[split].numpy(),
+        )
+        for split, logits in (("val", shop.fused.val), ("test", shop.fused.test))
+    }
+
+
+def deciding_study(positives: int, hypotheses: Mapping[str, str]) -> Study:
+    """All rules, fitted on scenes with so many positives of a label, against one threshold."""
+    return Study(
+        name=f"deciding_{positives:03d}",
+        question=f"Which rule for thresholds holds on new scenes when a label has {positives} "
+        "positives to choose by, and how much does each flatter itself?",
+        run="hybridlab.studies.deciding:run",
+        recipe={**RECIPE, "positives": positives},
+        variants={rule: {} if rule == RECIPE["rule"] else {"rule": rule} for rule in RULES},
+        reference=RECIPE["rule"],
+        seeds=range(5),
+        metrics=METRICS,
+        hypotheses=hypotheses,
     )
-
-
-# Written before the first run.
-STUDY = Study.factorial(
-    name="deciding",
-    question="Which rule for thresholds holds on new scenes, and how much does it flatter itself?",
-    run="hybridlab.studies.deciding:run",
-    recipe=RECIPE,
-    factors={"rule": list(RULES), "positives": [5, 20, 80]},
-    seeds=range(5),
-    metrics=("of1", "cf1", "macro_f1"),
-    hypotheses={
-        "rule=best F1 of each label, positives=5": "Behind one threshold in OF1: five positives "
-        "choose a cut by chance.",
-        "rule=best F1 of each label, shrunk, positives=5": "No difference to one threshold.",
-        "rule=best F1 of each label, shrunk, positives=80": "Ahead of one threshold in CF1.",
-        "rule=half of the best F1, calibrated, positives=5": "Ahead of the best F1 of each label: "
-        "two numbers for a label where the other looks at every cut.",
-        "rule=climbed for CF1, positives=80": "CF1 highest, macro-F1 far behind.",
-        "rule=adjusted by CLIP, positives=20": "No difference to one threshold: what CLIP likes is "
-        "in the logits already.",
-        "rule=tuned on the test scenes (never do this), positives=20": "Ahead of all, and worth "
-        "nothing.",
-    },
-)

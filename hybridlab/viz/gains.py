@@ -17,8 +17,9 @@ CROWDED = 20  # letters of all places together that still fit below a panel side
 INK, GRID = "#222222", "#dddddd"
 # Okabe and Ito; marks differ, too
 LOOKS = (("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"), ("#6a6a6a", "v"), ("#e69f00", "D"))
-PRINTED = {"mean_ap": "mAP", "of1": "OF1", "cf1": "CF1", "exact_match": "exact match",
-           "map@10": "MAP@10", "of1@3": "OF1 of the top 3", "cf1@3": "CF1 of the top 3"}
+PRINTED = {"mean_ap": "mAP", "of1": "OF1", "cf1": "CF1", "macro_f1": "macro-F1",
+           "exact_match": "exact match", "map@10": "MAP@10", "of1@3": "OF1 of the top 3",
+           "cf1@3": "CF1 of the top 3"}
 
 
 @dataclass(frozen=True)
