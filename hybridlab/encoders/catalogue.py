@@ -82,7 +82,8 @@ def measure_clip(name: str) -> Measured:
     source = name.partition(":")[0] if name != TINY else f"local-dir:{TINY_FOLDER}"
     told = of_folder(TINY_FOLDER) if name == TINY else recorded_preprocessing(name)
     side = told.image_size
-    with said_already():
+    # the argument alone builds on the CPU, and moves afterwards
+    with said_already(), torch.device("meta"):
         model = open_clip.create_model(
             source, load_weights=False, pretrained_text=False, device="meta"
         ).eval()

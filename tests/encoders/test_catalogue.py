@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hybridlab.encoders import catalogue
 from hybridlab.encoders.backbones import BACKBONES
@@ -28,11 +27,28 @@ MEASURED = {entry.name: entry.measure for entry in CATALOGUE}
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_whole_model_has_as_many_parameters_as_is_published(name):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert MEASURED[name]().whole == PUBLISHED[name]
-    # So400m takes 3.5 GB as float32, and nothing here
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < (1e9 if sys.platform == "darwin" else 1e6)
+
+
+class Made(TorchDispatchMode):
+    """Counts the elements of all tensors on the CPU that are made meanwhile."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and out.device.type == "cpu":
+            self.count += out.numel()
+        return out
+
+
+@pytest.mark.parametrize("measure", [
+    catalogue.measure_cnn, catalogue.measure_clip, catalogue.measure_gemma])
+def test_counting_takes_no_memory(measure):
+    names = {"measure_cnn": ["resnet152"], "measure_clip": ["ViT-B-16-SigLIP:webli"]}
+    with Made() as made:
+        measure.__wrapped__(*names.get(measure.__name__, []))  # anew
+    assert made.count < 100_000
 
 
 def test_what_lesson_09_names_is_there():
