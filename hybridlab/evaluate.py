@@ -28,7 +28,7 @@ from hybridlab.evaluation.calibration import brier_score, expected_calibration_e
 from hybridlab.evaluation.inputs import check_targets
 from hybridlab.evaluation.intervals import LabelTable, label_table, named_intervals
 from hybridlab.evaluation.named import named_metric
-from hybridlab.files import write_json
+from hybridlab.files import write_json, write_text
 from hybridlab.growing import check_target
 from hybridlab.prediction import Prediction, check_decision, printable
 from hybridlab.predictor import Picture, Predictor
@@ -276,7 +276,8 @@ def main_evaluate(
         )
     return run_evaluation(
         bundle, (scene.image for scene in dataset), label_matrix(dataset),
-        dataset.vocabulary.names, about=about, source=dataset.fingerprint(), out=out, **options,
+        dataset.vocabulary.names, about=about, source=dataset.fingerprint(), out=out,
+        split=dataset.split, **options,
     )
 
 
@@ -293,7 +294,7 @@ def evaluate_photos(
     return run_evaluation(
         bundle, (photos.path(row) for row in range(len(photos))), photos.label_matrix(),
         photos.vocabulary.names, about=f"{photos.root.name}/{photos.split}".rstrip("/"),
-        source=photos.fingerprint(), out=out, **options,
+        source=photos.fingerprint(), out=out, split=photos.split, **options,
     )
 
 
@@ -306,25 +307,32 @@ def run_evaluation(
     about: str,
     source: str,
     out: Path | None = None,
+    card: Path | None = None,
+    command: str = "",
+    split: str = "",
+    guessed: bool = False,
     **options: Any,
 ) -> int:
-    """Evaluate, print the report, write the JSON: for any data set.
+    """Evaluate, print the report, write the JSON and the model card: for any data set.
 
     Args:
         images, targets, names: as `evaluate_images`.
         about: the data in a few words, for the report.
         source: names the data exactly, for the JSON.
         out: a JSON file, which must not exist.
+        card: a Markdown file, which must not exist.
+        command, split, guessed: for the card; see `card.Measuring`.
         options: of `evaluate_images`.
 
     Returns:
         0; 1 where images could not be read.
 
     Raises:
-        as `evaluate_images`, and FileExistsError for `out`.
+        as `evaluate_images`, and FileExistsError for `out` and `card`.
     """
-    if out is not None:
-        check_target(out)  # before the work, not after
+    for target in (out, card):
+        if target is not None:
+            check_target(target)  # before the work, not after
     predictor = Predictor(bundle)
     from tqdm import tqdm
 
@@ -342,4 +350,13 @@ def run_evaluation(
             "versions": versions_of("torch", "numpy"),
         })
         print(f"\nwritten to {out}")
+    if card is not None:
+        from hybridlab.card import Measuring, model_card
+
+        how = Measuring(
+            about, source, command, split, options.get("threshold"),
+            options.get("resamples", 1000), options.get("seed", 0), guessed,
+        )
+        write_text(card, model_card(predictor.bundle, found, how))
+        print(f"\nmodel card written to {card}")
     return 1 if found.problems else 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import shlex
+import sys
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +45,8 @@ class Evaluate:
     """Where the bundle's labels are not the data's, measure those that both have."""
     resamples: int = 1000
     """Of the bootstrap."""
+    card: Annotated[Path | None, arg(metavar="FILE.md")] = None
+    """Also write a model card from the bundle and these figures; it must be new."""
 
     def __post_init__(self) -> None:
         for name in ("scenes", "resamples"):
@@ -62,11 +66,43 @@ class Evaluate:
         options: dict[str, Any] = {
             "out": self.out, "threshold": self.threshold, "metrics": self.metric or METRICS,
             "shared_labels": self.shared_labels, "resamples": self.resamples,
+            "card": self.card, "command": self.command(),
         }
         if self.images is not None:
+            options["guessed"] = self._guessed()
             return evaluate_photos(bundle, self._photos(self.images), **options)
         return main_evaluate(
             bundle, SceneDataset(self.scenes, self.split, self.config), **options)
+
+    def _guessed(self) -> bool:
+        """Whether `hybridlab data label` made the annotation file; it is said if so."""
+        from hybridlab.guesses import GUESSES, beside
+
+        made = self.annotation_file is not None and beside(self.annotation_file, GUESSES).exists()
+        if made:
+            print(
+                f"hybridlab: {self.annotation_file} was guessed by a model, as the file beside it "
+                "says; unless you have looked it through, the figures say how alike two models "
+                "are, not how right one is", file=sys.stderr,
+            )
+        return made
+
+    def command(self) -> str:
+        """What repeats these figures: the options that are not the defaults."""
+        words = ["hybridlab", "evaluate", self.bundle]
+        told: list[tuple[Any, Any]] = [(self, each) for each in fields(self)]
+        told += [(self.config, each) for each in fields(self.config)]
+        for owner, each in told:
+            value = getattr(owner, each.name)
+            if each.name in ("bundle", "config", "out", "card") or value == each.default:
+                continue
+            option = "--" + each.name.replace("_", "-")
+            if value is True:
+                words.append(option)
+            else:
+                for one in value if isinstance(value, tuple) else (value,):
+                    words += [option, str(one)]
+        return shlex.join(words)
 
     def _photos(self, folder: Path) -> PhotoDataset:
         """The pictures that were asked for.

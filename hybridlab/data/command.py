@@ -1,4 +1,4 @@
-"""`hybridlab data check` and `hybridlab data sample`.
+"""`hybridlab data check`, `hybridlab data label` and `hybridlab data sample`.
 
 Nothing heavy is imported up here, so that `hybridlab --help` answers at once.
 """
@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
+from tyro.conf import (
+    OmitArgPrefixes,
+    OmitSubcommandPrefixes,
+    Positional,
+    UseAppendAction,
+    arg,
+    subcommand,
+)
 
 from hybridlab.data.world import SceneConfig
 
@@ -53,6 +60,62 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Label:
+    """Guess the labels of a folder's pictures from words alone, to be looked through by you.
+
+    A CLIP is asked whether each label's sentence fits. What it writes are guesses, not annotations.
+    Exit status: 0, all pictures labelled; 1, some; 2, none; 130, stopped.
+    """
+
+    folder: Annotated[Positional[Path], arg(metavar="FOLDER")]
+    """The folder of the pictures; those in folders below it count, too."""
+    labels: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...] | FILE.txt")]
+    """The labels' names; or a text file with one on each line."""
+    output: Annotated[Path, arg(metavar="FILE.json")]
+    """The annotation file to write; no file is ever replaced. Others go beside it: who guessed, and
+    every probability."""
+    model: Annotated[str, arg(metavar="MODEL")] = "tiny"
+    """The course's tiny CLIP, of use on its scenes alone; or MODEL:TAG of open_clip, such as
+    ViT-B-32:laion2b_s34b_b79k; or local-dir:FOLDER."""
+    weights: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A local file with the weights of MODEL:TAG."""
+    threshold: Annotated[float | None, arg(metavar="P")] = None
+    """Give the labels whose probability is P or more; 0.5 unless --top-k is given."""
+    top_k: Annotated[int | None, arg(metavar="K")] = None
+    """Give the K most probable labels; with --threshold, at most so many above it."""
+    view: Literal["auto", "whole", "patch"] = "auto"
+    """Score the whole picture, or the best of its patches; auto: patches for the tiny CLIP."""
+    prompt: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="TEXT")] = ()
+    """A sentence with {} for the label ("a photo of {}"); may be given several times, and then
+    stands in place of the usual ones."""
+    review: bool = False
+    """Also write a CSV with the pictures whose labels are most in doubt first."""
+    resume: bool = False
+    """Go on where the same command was stopped."""
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise ValueError("no label was given; name one or more, or a text file of names")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold is {self.threshold}; give a number from 0 to 1")
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k is {self.top_k}; give 1 or more")
+        if self.output.suffix.lower() != ".json":
+            raise ValueError(f"output is {self.output}; give a name that ends in .json")
+
+    def run(self) -> int:
+        from hybridlab.prelabel import main_label
+        from hybridlab.zeroshot.prompts import DEFAULT_PROMPTS
+
+        return main_label(
+            self.folder, self.labels, self.output, model=self.model, weights=self.weights,
+            view=None if self.view == "auto" else self.view,
+            templates=self.prompt or DEFAULT_PROMPTS, threshold=self.threshold, top_k=self.top_k,
+            review=self.review, resume=self.resume,
+        )
+
+
+@dataclass(frozen=True)
 class SampleSet:
     """Write scenes as files with annotations, in the form that seed 002's commands read."""
 
@@ -85,10 +148,12 @@ class SampleSet:
 
 @dataclass(frozen=True)
 class Data:
-    """Data sets of files: check one, or write one of scenes."""
+    """Data sets of files: check one, guess labels of pictures, or write one of scenes."""
 
     what: OmitSubcommandPrefixes[
-        Annotated[Check, subcommand("check")] | Annotated[SampleSet, subcommand("sample")]
+        Annotated[Check, subcommand("check")]
+        | Annotated[Label, subcommand("label")]
+        | Annotated[SampleSet, subcommand("sample")]
     ]
 
     def run(self) -> int:

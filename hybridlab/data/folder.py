@@ -94,9 +94,13 @@ def folder_splits(
 
 
 def unlabelled_photos(
-    folder: StrPath, vocabulary: Vocabulary, *, split: str = "", image_size: int | None = None
+    folder: StrPath, vocabulary: Vocabulary, *, split: str = "", image_size: int | None = None,
+    tell: Tell | None = None,
 ) -> PhotoDataset:
     """All pictures of a folder, with no label annotated (-1): for zero-shot labels.
+
+    Args:
+        tell: is told of links that lead out of the folder or nowhere; they are left out.
 
     Raises:
         ValueError: the folder holds no picture.
@@ -107,8 +111,10 @@ def unlabelled_photos(
     for name in listing.pictures():
         try:
             names.append(listing.find(name))
-        except (ValueError, FileNotFoundError):  # a link that leaves the folder, or leads nowhere
-            continue
+        except (ValueError, FileNotFoundError) as error:
+            if tell is not None:
+                missing = isinstance(error, FileNotFoundError)
+                tell(Problem("missing file" if missing else "unsafe path", name, str(error)))
     if not names:
         raise ValueError(_no_pictures(listing))
     nothing = tuple(range(len(vocabulary)))

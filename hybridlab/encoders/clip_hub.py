@@ -78,6 +78,21 @@ def build_clip(
     return encoder
 
 
+def recorded_preprocessing(name: str) -> Preprocessing:
+    """What open_clip records of MODEL:TAG: for a local file that holds the weights of that tag.
+
+    Raises:
+        ValueError: unknown model or tag (known ones are listed), no tag, or nothing recorded.
+    """
+    import open_clip
+
+    model_name, _, tag = name.partition(":")
+    _require_model(model_name)
+    _require_tag(name, model_name, tag)
+    size = open_clip.get_model_config(model_name)["vision_cfg"].get("image_size", 224)
+    return from_open_clip(of_tag(model_name, tag) or {}, size, f"open_clip's record of {name}")
+
+
 def _of_folder(
     name: str,
     pretrained: bool,
@@ -100,8 +115,7 @@ def _of_name(
     import open_clip
 
     model_name, _, tag = name.partition(":")
-    if model_name not in open_clip.list_models():
-        raise ValueError(_unknown("CLIP model", model_name, [TINY, *open_clip.list_models()]))
+    _require_model(model_name)
     file: Path | None = None
     if weights_path is not None:
         file = Path(weights_path)
@@ -133,6 +147,13 @@ def _of_name(
         told = model.visual.preprocess_cfg
         preprocessing = from_open_clip(told, told["size"], f"open_clip's record of {name}")
     return ClipEncoder(model, tokenizer, preprocessing, name).eval()
+
+
+def _require_model(model_name: str) -> None:
+    import open_clip
+
+    if model_name not in open_clip.list_models():
+        raise ValueError(_unknown("CLIP model", model_name, [TINY, *open_clip.list_models()]))
 
 
 def _require_text_config(name: str, model_name: str) -> None:

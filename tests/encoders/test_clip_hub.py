@@ -16,7 +16,7 @@ from safetensors.torch import save_file, save_model
 from hybridlab.encoders.base import MissingWeightsError
 from hybridlab.encoders.checkpoints import misfit
 from hybridlab.encoders.clip import build_tiny_clip
-from hybridlab.encoders.clip_hub import build_clip
+from hybridlab.encoders.clip_hub import build_clip, recorded_preprocessing
 from hybridlab.encoders.preprocessing import Preprocessing
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -65,6 +65,18 @@ def test_names_and_arguments_that_cannot_be_right_are_refused(tmp_path):
     for option in ({"weights_path": weights}, {"preprocessing": SMALL}):
         with pytest.raises(ValueError, match="its own weights and preprocessing"):
             build_clip("tiny", **option)
+
+
+def test_what_is_recorded_of_a_tag_serves_for_a_local_file_of_its_weights():
+    clip = recorded_preprocessing("ViT-B-32:openai")
+    assert clip.mean == OPENAI_MEAN and (clip.image_size, clip.resize_mode) == (224, "crop")
+    siglip = recorded_preprocessing("ViT-SO400M-14-SigLIP-384:webli")
+    assert siglip == Preprocessing(384, (0.5,) * 3, (0.5,) * 3, "bicubic", "squash")
+    for name, says in [
+        ("ViT-B-33:openai", "ViT-B-32"), ("ViT-B-32", "name a tag"), ("ViT-B-32:laion2b", "laion"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            recorded_preprocessing(name)
 
 
 def test_random_weights_are_repeatable_and_leave_the_global_generator(small_names):
