@@ -77,10 +77,10 @@ def test_the_very_commands_of_seed_002_run(tmp_path, monkeypatch, capsys):
     evaluate = ["evaluate", "./checkpoints", "--resamples", "5", "--images"]
     assert main([*evaluate, "./images", "--annotation-file", "./annotations.json", "--labels",
                  "bundle"]) == 0
-    assert "16 images (images), 80 labels" in capsys.readouterr().out
+    assert "16 images (images/annotations), 80 labels" in capsys.readouterr().out
     assert main([*evaluate, "./test_images", "--annotation-file", "./test_annotations.json",
                  "--shared-labels"]) == 0
-    assert "3 images (test_images)" in capsys.readouterr().out
+    assert "3 images (test_images/test_annotations)" in capsys.readouterr().out
     # again: nothing is replaced
     assert main([*command, "--cnn-size", "64", "--dim", "16"]) == 2
     assert "checkpoints exists and is kept; resume it" in capsys.readouterr().err
