@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, arg
 
@@ -15,6 +16,9 @@ from hybridlab.encoder_config import EncoderConfig
 from hybridlab.photographs.options import PhotoConfig
 from hybridlab.training.devices import DeviceConfig
 from hybridlab.training.plans import TrainPlan
+
+if TYPE_CHECKING:
+    from hybridlab.photographs.preparing import Prepared
 
 STOPPED_AND_SAVED = 75  # "try again later" of sysexits.h; 1 is also that of a crash
 
@@ -97,7 +101,7 @@ class Train:
 
     def run(self) -> int:
         from hybridlab.chosen_encoders import chosen_encoders
-        from hybridlab.photographs.running import check_photo_plan, photos_of, sized
+        from hybridlab.photographs.running import check_photo_plan
         from hybridlab.photographs.source import PhotoSource
         from hybridlab.train import begin, pictures_to_resume, run_training, settings_to_resume
         from hybridlab.training.devices import fabric_of
@@ -130,12 +134,8 @@ class Train:
                 print(f"{why}\ngo on with: hybridlab train --resume {folder}{self._options()}",
                       file=sys.stderr)
 
-        prepared = None
-        if photos.image_dir is not None:
-            most = {"train": config.train, "val": config.val, "test": config.test}
-            prepared = photos_of(photos, self.resume, most if self.quick else None,
-                                 say if fabric.is_global_zero else lambda line: None)
-            config = sized(config, prepared)
+        config, prepared = self._prepared(
+            config, photos, say if fabric.is_global_zero else lambda line: None)
         chosen = chosen_encoders(encoders, config)
         cache = None if self.no_cache else self.runs / ".cache"
         source = None
@@ -168,6 +168,18 @@ class Train:
                 shutil.rmtree(source.keep, ignore_errors=True)
             say(_summary(config, metrics, folder))
         return 0
+
+    def _prepared(
+        self, config: DemoConfig, photos: PhotoConfig, say: Callable[[str], None]
+    ) -> tuple[DemoConfig, Prepared | None]:
+        """The photographs, if there are any, and the settings with their numbers."""
+        from hybridlab.photographs.running import photos_of, sized
+
+        if photos.image_dir is None:
+            return config, None
+        most = {"train": config.train, "val": config.val, "test": config.test}
+        found = photos_of(photos, self.resume, most if self.quick else None, say)
+        return sized(config, found), found
 
     def _usual(self) -> DemoConfig:
         return DemoConfig.quick() if self.quick else DemoConfig()

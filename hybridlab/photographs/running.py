@@ -20,6 +20,8 @@ from hybridlab.tower import tower_blocks
 from hybridlab.training.hybrid_data import looks_of
 from hybridlab.training.plans import TrainPlan, joint_stages
 
+_NAMED = 20  # files that were left out, on the terminal
+
 
 def photos_of(
     photos: PhotoConfig, resume: Path | None, most: Mapping[str, int] | None = None,
@@ -42,8 +44,10 @@ def photos_of(
         found = prepare(photos, bar.update)
     if most is not None:
         found = limited(found, most)
-    for problem in found.left_out:
+    for problem in found.left_out[:_NAMED]:
         say(f"left out: {problem}")
+    if len(found.left_out) > _NAMED:
+        say(f"left out: {len(found.left_out) - _NAMED:,} more; the run's pictures.json names all")
     for note in found.notes:
         say(f"note: {note}")
     return found

@@ -13,6 +13,7 @@ from hybridlab.data.problems import AnnotationError
 from hybridlab.data.readable import TooManyUnreadableError
 from hybridlab.photographs.options import PhotoConfig
 from hybridlab.photographs.preparing import limited, prepare
+from hybridlab.photographs.running import photos_of
 from tests.data.photo_files import write
 
 from .files import LABELS, rewrite, small_coco, small_set, small_voc
@@ -187,3 +188,15 @@ def test_options_are_written_and_read(home, monkeypatch):
     given = PhotoConfig(Path("images"), (Path("annotations.json"),), 4, shares=(2, 1, 1)).resolved()
     assert given.image_dir == home / "images"
     assert PhotoConfig.from_dict(given.to_dict()) == given
+
+
+def test_of_many_files_that_are_left_out_some_are_told(home):
+    rewrite(home, lambda told: told.update(
+        {f"gone{row}.png": {"labels": [0]} for row in range(25)}))
+    lines = []
+    found = photos_of(config(home, unreadable=0.5), None, None, lines.append)
+    assert len(found.left_out) == 25 and len(lines) == 21
+    assert "gone0.png" in lines[0] and lines[-1] == (
+        "left out: 5 more; the run's pictures.json names all")
+    quick = photos_of(config(home, unreadable=0.5), None, {"train": 5, "val": 1, "test": 1})
+    assert [len(data) for data in quick.photos.values()] == [5, 1, 1]
