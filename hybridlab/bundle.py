@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch import Tensor
 from hybridlab import __version__
 from hybridlab.bundle_files import (
     MANIFEST_FILE,
+    PICKLES,
     WEIGHTS_FILE,
     BundleError,
     read_tensors,
@@ -175,10 +177,24 @@ def load_bundle(
 def bundle_named(name: str) -> Path:
     """A bundle's folder as the command line takes it: a path, or the word "shipped".
 
+    The folder of a run stands for the bundle in it. So does a file of weights in it that is not
+    there: published scripts ask for ./checkpoints/best_model.pth, which is never written here, and
+    one that is there is never read; it is said which bundle is taken.
+
     Raises:
         BundleError: the shipped hybrid is not there.
     """
-    return shipped_bundle() if name == SHIPPED else Path(name)
+    if name == SHIPPED:
+        return shipped_bundle()
+    path = Path(name)
+    if (path / MANIFEST_FILE).exists():
+        return path
+    if path.suffix in PICKLES and not os.path.lexists(path):
+        inside = path.parent / "bundle"
+        if (inside / MANIFEST_FILE).is_file():
+            print(f"hybridlab: there is no {path}; taken: {inside}", file=sys.stderr)
+            return inside
+    return path / "bundle" if (path / "bundle" / MANIFEST_FILE).is_file() else path
 
 
 def shipped_bundle() -> Path:

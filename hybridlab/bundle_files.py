@@ -20,7 +20,7 @@ MANIFEST_FILE = "bundle.json"
 WEIGHTS_FILE = "weights.safetensors"
 AGAIN = "copy it again or save it anew"
 
-_PICKLES = (".pth", ".pt", ".pkl", ".pickle", ".ckpt", ".bin")
+PICKLES = (".pth", ".pt", ".pkl", ".pickle", ".ckpt", ".bin")
 
 
 class BundleError(ValueError):
@@ -153,7 +153,7 @@ def _not_opened(folder: Path, name: str, error: OSError) -> str:
     if not folder.is_dir():
         return "there is no such bundle; give the folder that holds bundle.json" + _beside(folder)
     try:
-        pickles = sorted(file.name for file in folder.iterdir() if file.suffix in _PICKLES)
+        pickles = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLES)
     except OSError:
         pickles = []
     if pickles:

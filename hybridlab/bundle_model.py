@@ -123,10 +123,14 @@ def _image_only_clip(part: ClipPart) -> ClipEncoder:
     if part.name == TINY:
         config = json.loads((TINY_FOLDER / "open_clip_config.json").read_text())["model_cfg"]
     else:
-        name = part.name.partition(":")[0]
+        name, _, tag = part.name.partition(":")
         if name not in open_clip.list_models():  # first: get_model_config also fetches by address
             raise ValueError(f"open_clip knows no model {short(name)}; update open_clip_torch")
         config = open_clip.get_model_config(name)
+        if tag in open_clip.list_pretrained_tags_by_model(name):
+            # some weights were trained with another GELU than their model's name says
+            quick = bool(open_clip.get_pretrained_cfg(name, tag).get("quick_gelu"))
+            config["quick_gelu"] = config.get("quick_gelu", False) or quick
     vision = {
         **config["vision_cfg"],
         "timm_model_pretrained": False,

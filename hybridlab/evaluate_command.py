@@ -34,6 +34,9 @@ class Evaluate:
     it unpacks: then --split says which of its splits."""
     annotation_file: Annotated[Path | None, arg(metavar="FILE")] = None
     """Their labels, as JSON or CSV; see docs/data.md."""
+    labels: Annotated[str, arg(metavar="FILE")] = ""
+    """A text file with the labels' names in the order of their indices; or the word "bundle", where
+    the annotations have the bundle's labels in its order, and a label may have no picture."""
     out: Annotated[Path | None, arg(metavar="FILE")] = None
     """A JSON file for all figures; it must be new."""
     threshold: Annotated[float | None, arg(metavar="P")] = None
@@ -54,8 +57,10 @@ class Evaluate:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold is {self.threshold}; give a number from 0 to 1")
-        if self.annotation_file is not None and self.images is None:
-            raise ValueError("--annotation-file needs --images, the folder of the pictures")
+        for name in ("annotation_file", "labels"):
+            if getattr(self, name) and self.images is None:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} needs --images, the folder of the pictures")
 
     def run(self) -> int:
         from hybridlab.bundle import bundle_named
@@ -70,7 +75,7 @@ class Evaluate:
         }
         if self.images is not None:
             options["guessed"] = self._guessed()
-            return evaluate_photos(bundle, self._photos(self.images), **options)
+            return evaluate_photos(bundle, self._photos(self.images, bundle), **options)
         return main_evaluate(
             bundle, SceneDataset(self.scenes, self.split, self.config), **options)
 
@@ -104,16 +109,21 @@ class Evaluate:
                     words += [option, str(one)]
         return shlex.join(words)
 
-    def _photos(self, folder: Path) -> PhotoDataset:
+    def _photos(self, folder: Path, bundle: Path) -> PhotoDataset:
         """The pictures that were asked for.
 
         Raises:
             ValueError: the set has no split of that name; its own are listed.
         """
-        from hybridlab.data.layouts import read_splits
+        from hybridlab.bundle_format import read_manifest
+        from hybridlab.data.layouts import read_labels, read_splits
 
+        labels = None
+        if self.labels:
+            own = self.labels == "bundle"
+            labels = read_manifest(bundle).vocabulary if own else read_labels(self.labels)
         files = () if self.annotation_file is None else (self.annotation_file,)
-        splits = read_splits(folder, files)
+        splits = read_splits(folder, files, vocabulary=labels)
         if len(splits) == 1:
             return next(iter(splits.values()))
         if self.split not in splits:

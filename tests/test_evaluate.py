@@ -246,6 +246,27 @@ def test_a_folder_with_annotations(bundle_folder, predictor, targets, tmp_path, 
     assert found["metrics"]["mean_ap"]["value"] == pytest.approx(same.metrics["mean_ap"].value)
 
 
+def test_indices_alone_take_the_labels_of_the_bundle_or_of_a_file(bundle_folder, tmp_path, capsys):
+    """A label that no picture has is measured, too: it may be given wrongly."""
+    for row, image in enumerate(IMAGES[:2]):
+        Image.fromarray(image).save(tmp_path / f"{row}.png")
+    (tmp_path / "new.json").write_text(json.dumps({"0.png": {"labels": [0]},
+                                                   "1.png": {"labels": [3]}}))
+    (tmp_path / "names.txt").write_text("\n".join(NAMES), encoding="utf-8")
+    common = ["evaluate", str(bundle_folder), "--images", str(tmp_path), "--annotation-file",
+              str(tmp_path / "new.json"), "--resamples", "5"]
+    assert cli.main(common) == 2
+    assert "the bundle does not know 'class 0'" in capsys.readouterr().err
+    tables = []
+    for labels in ("bundle", str(tmp_path / "names.txt")):
+        assert cli.main([*common, "--labels", labels]) == 0
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1] and "2 images" in tables[0] and "6 labels" in tables[0]
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", str(bundle_folder), "--labels", "bundle"])
+    assert "--labels needs --images" in capsys.readouterr().err
+
+
 def test_pictures_without_annotations_or_a_split_are_told(bundle_folder, tmp_path, capsys):
     Image.fromarray(IMAGES[0]).save(tmp_path / "a.png")
     assert cli.main(["evaluate", str(bundle_folder), "--images", str(tmp_path)]) == 2

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from hybridlab.bundle import bundle_named
 from hybridlab.data.images import ImageProblem
 from hybridlab.predict import Predictor, main_predict
 
@@ -168,6 +169,20 @@ def test_a_file_of_weights_is_refused_with_advice(bundle_folder, album, tmp_path
     for name in ("best_model.pth", "final_model.pth"):
         assert main_predict(folder / name, [album]) == 2
         assert f"there is one in {folder / 'bundle'}" in capsys.readouterr().err
+
+
+def test_a_runs_folder_stands_for_its_bundle(tmp_path, capsys):
+    run = tmp_path / "checkpoints"
+    run.mkdir()
+    assert bundle_named(str(run)) == run and bundle_named(str(run / "gone.pth")) == run / "gone.pth"
+    bundle = make_bundle(run / "bundle")
+    assert bundle_named(str(run)) == bundle and bundle_named(str(bundle)) == bundle
+    assert capsys.readouterr().err == ""
+    assert bundle_named(str(run / "best_model.pth")) == bundle
+    assert f"there is no {run / 'best_model.pth'}; taken: {bundle}" in capsys.readouterr().err
+    (run / "best_model.pth").write_bytes(b"\x80")  # one that is there is refused, not passed over
+    assert bundle_named(str(run / "best_model.pth")) == run / "best_model.pth"
+    assert capsys.readouterr().err == ""
 
 
 def test_a_bundle_of_a_newer_version(album, tmp_path, capsys):

@@ -22,7 +22,8 @@ from hybridlab.bundle import load_bundle
 from hybridlab.cli import main
 from hybridlab.configs import DemoConfig
 from hybridlab.data.scenes import SceneDataset, label_matrix
-from hybridlab.staged import StagedRun, tower_blocks
+from hybridlab.staged import StagedRun
+from hybridlab.tower import tower_blocks
 from hybridlab.train import BusyError, begin, run_training, settings_to_resume
 from hybridlab.train_command import STOPPED_AND_SAVED, Train
 from hybridlab.training.checkpoints import CheckpointStore
@@ -111,8 +112,8 @@ def test_phase_0_may_train_the_cnn_and_begin_with_a_language_model(fabric, tmp_p
 
 def test_extra_label_sets_are_of_no_training_scene(fabric):
     run = StagedRun(TINY, TrainPlan(), DeviceConfig(), fabric, None)
-    more = SceneDataset(TINY.train + 30, "train", run.scenes["train"].config)
-    sets = run.label_sets(30)
+    more = SceneDataset(TINY.train + 30, "train", run.source.splits["train"].config)
+    sets = run.source.label_sets(30)
     assert torch.equal(sets, torch.from_numpy(label_matrix(more)[TINY.train:]))
     assert torch.equal(torch.from_numpy(label_matrix(more)[:TINY.train]), run.targets["train"])
 

@@ -135,6 +135,6 @@ def _no_annotations(folder: StrPath) -> str:
     return (
         f"no annotation file was given for {shown(os.fspath(folder))}, and no labels are invented "
         "(the repository of seed 002 trains on made-up ones; this course departs from it): label "
-        "the pictures zero-shot, from the labels' names alone (`unlabelled_photos`, lesson 09), "
-        "look them through, and give the file"
+        "the pictures zero-shot, from the labels' names alone (`hybridlab data label`), look them "
+        "through, and give the file as --annotation-file"
     )

@@ -1,0 +1,1 @@
+"""Training on photographs: which pictures, in which splits, and how they are read again."""
