@@ -39,5 +39,6 @@ RECORDED: dict[int, tuple[str, ...]] = {
         "hybridlab.studies.fused_000", "hybridlab.studies.fused_100",
         "hybridlab.studies.fused_questions",
     ),
+    6: ("hybridlab.studies.stages", "hybridlab.studies.stage_switches"),
     8: ("hybridlab.studies.parts",),
 }
