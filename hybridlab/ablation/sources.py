@@ -15,6 +15,9 @@ from hybridlab.ablation.records import RunRecord
 from hybridlab.ablation.state import load_results, study_state
 from hybridlab.ablation.study import Study
 
+# In notes about what was changed after runs: the page shows them beside the hypotheses.
+LATER = "was written or changed on"
+
 
 class Source(NamedTuple):
     """Runs, and what is known of the study that they belong to."""
@@ -114,7 +117,7 @@ def _later(entry: Mapping[str, Any]) -> str:
     known = "what it was before is not known" if was is None else (
         f"it was {json.dumps(was, ensure_ascii=False)}" if str(was).strip() else "it was empty")
     return (
-        f"{entry['what']} was written or changed on {str(entry['when'])[:10]}, when {runs} "
+        f"{entry['what']} {LATER} {str(entry['when'])[:10]}, when {runs} "
         f"{'run was' if runs == 1 else 'runs were'} done ({known}): whoever has seen results may "
         "have been led by them"
     )
