@@ -18,9 +18,13 @@ from hybridlab.ablation.report_markdown import folded
 
 _LONGEST = 2000  # characters of a sentence that are read
 _CLAUSE = re.compile(
-    r"\s*(?:;|:\s|—|--|,\s+(?:but|while|whereas|although|though|however|yet|so|and)\b"
+    r"\s*(?:;|:\s|—|--|,\s+(?:but|while|whereas|although|though|however|yet|so)\b"
     r"|\b(?:but|while|whereas|although|though|however)\b)\s*"
 )
+# These end a clause only between a verdict and the next subject: "a is better and b is worse".
+_SOFT = re.compile(r",\s+(?:and\s+|or\s+)?|\s+(?:and|or)\s+")
+_VERB = (r"'?\s*(?:is|are|was|were|has|have|does|did|falls?|loses?|beats?|gains?|outperforms?"
+         r"|helps?|improves?|trails?|performs?|stays?|remains?|adds?|brings?|makes?)\b")
 # No claim, whatever else it says: what is not shown, what was only expected, what others may do.
 _OPEN = re.compile(
     r"\b(?:(?:no|not|never|without|nor|neither|none|nothing|n't)\b(?:\s+\S+){0,4}?\s+"
@@ -29,7 +33,8 @@ _OPEN = re.compile(
     r"|support\w*|confirm\w*|enough|sure|clear|read|taken|mean|means|follow\w*)\b"
     r"|cannot|can't|no evidence|too few|undecided|inconclusive|unclear|uncertain|open question"
     r"|remains? open|would often be missed|hypothes\w+|expect\w*|predict\w*|believ\w+|guess\w*"
-    r"|whether|may|might|could|would|should|perhaps|possibly|if|unless|question)\b"
+    r"|whether|may|might|could|would|should|perhaps|possibly|if|unless|question"
+    r"|(?:on|with|in|for) seed \d+|(?:on|in|for) (?:one|a single|two|some|most) seeds?)\b"
     r"|\b(?:is|are|was|were|do|does|did|has|have|could|would)n't\b(?:\s+\S+){0,3}?\s+"
     r"(?:shown|show|claim|prove|find|found|seen|support|confirm)\b"
 )
@@ -66,6 +71,9 @@ _TOO_WIDE = re.compile(
     r"|real)\b)"
 )
 _NEGATION = re.compile(r"\b(?:no|not|never|nor|neither|nothing|cannot|without)\b|n't\b")
+_COMPARED = re.compile("|".join(
+    [each.pattern for each in (_BETTER, _WORSE, _HIGHER, _LOWER, _BEST, _EQUAL)]
+    + [r"\b(?:open|undecided|unclear|shown|found)\b"]))
 # What stands before the variant that is compared with.
 _AGAINST = re.compile(
     r"\b(?:than|over|against|to|versus|vs\.?|beats?|beat|outperforms?|outperformed|surpass\w*"
@@ -218,13 +226,28 @@ def _metric(text: str, analyses: Sequence[Analysis]) -> Analysis:
 def _clauses(text: str, names: Sequence[str]) -> list[str]:
     """The clauses of a sentence; no name of a variant is cut."""
     spans = [(each.begin, each.end) for each in _mentions(text, names, "")]
+    cuts = [cut.span() for cut in _CLAUSE.finditer(text)]
+    cuts += [cut.span() for cut in _SOFT.finditer(text) if _begins_anew(text, cut.end(), spans)]
     parts, begin = [], 0
-    for cut in _CLAUSE.finditer(text):
-        if any(one < cut.end() and cut.start() < two for one, two in spans):
+    for first, last in sorted(cuts):
+        if first < begin or any(one < last and first < two for one, two in spans):
             continue
-        parts.append(text[begin:cut.start()])
-        begin = cut.end()
+        if _SOFT.fullmatch(text[first:last]) and not _COMPARED.search(text[begin:first]):
+            continue
+        parts.append(text[begin:first])
+        begin = last
     return [part for part in [*parts, text[begin:]] if part.strip()]
+
+
+def _begins_anew(text: str, at: int, spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether a name (or "it") and a verb stand there: the subject of another clause."""
+    if re.match(rf"(?:it|they|both|this|that|neither){_VERB}", text[at:at + 60]):
+        return True
+    for one, two in spans:
+        between = text[at:one]
+        if 0 <= one - at <= 6 and re.fullmatch(r"(?:the |an? )?'?", between):
+            return re.match(rf"'?(?: variant)?{_VERB}", text[two:two + 40]) is not None
+    return False
 
 
 def _mentions(text: str, names: Sequence[str], reference: str) -> list[_Mention]:
@@ -248,8 +271,10 @@ def _mentions(text: str, names: Sequence[str], reference: str) -> list[_Mention]
     told: list[_Mention] = []
     for each in found:
         before = text[max(0, each.begin - 60):each.begin]
+        # "better than a, b and c"; but in "compared with a, b is better" a comma joins nothing
+        comma = "|," if any(not one.other for one in told) else ""
         joined = bool(told and told[-1].other and re.fullmatch(
-            r"['\s,]*(?:and|or|,)\s*(?:the )?'?", text[told[-1].end:each.begin]))
+            rf"['\s]*,?\s*(?:and|or{comma})\s*(?:the )?'?", text[told[-1].end:each.begin]))
         told.append(each._replace(other=joined or bool(_AGAINST.search(before))))
     return told
 
