@@ -1,10 +1,16 @@
-"""study.json: the definition that a folder's runs belong to, and what may change about it."""
+"""study.json: the definition that a folder's runs belong to, and what may change about it.
+
+Besides the definition it keeps two lists, where there is something to keep: "mixed_code", the times
+that runs of other code were let in, and "reworded", what was expected or to be judged by and was
+written or changed after runs were done. Both are told by every report.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +20,13 @@ from hybridlab.ablation.study import Study
 from hybridlab.files import write_json
 
 NAME = "study.json"
+_KEPT = ("mixed_code", "reworded")
+_JUDGED_BY = ("metrics", "reference")
 _ADVICE = "give the changed study a new folder, or --folder NAME"
 
 
 def read_definition(folder: Path) -> dict[str, Any] | None:
-    """study.json as it is, "mixed_code" included; None where the folder has none.
+    """study.json as it is, what it keeps besides included; None where the folder has none.
 
     Raises:
         StudyFileError: it is damaged.
@@ -37,9 +45,10 @@ def definition_or_why(folder: Path) -> tuple[dict[str, Any] | None, str]:
     try:
         stored = json.loads((folder / NAME).read_text("utf-8"))
         Study(**_fields(stored))
-        mixed = stored.get("mixed_code", [])
-        if not all({"when", "runs", "files"} <= set(entry) for entry in mixed):
-            raise ValueError("an entry of mixed_code is not whole")
+        for name, parts in (("mixed_code", {"when", "runs", "files"}),
+                            ("reworded", {"when", "runs", "what", "was"})):
+            if not all(parts <= set(entry) for entry in stored.get(name, [])):
+                raise ValueError(f"an entry of {name} is not whole")
     except (FileNotFoundError, NotADirectoryError):
         return None, ""
     except IsADirectoryError:
@@ -79,8 +88,8 @@ def check_definition(study: Study, stored: Mapping[str, Any] | None, folder: Pat
     """Whether study.json must be written (it is not there, or something was added).
 
     Seeds and variants may be added, and whatever is only about words and analysis may change:
-    question, hypotheses, metrics, reference, factors. A variant without a done run, such as one
-    that was a mistake, may go or change.
+    question, hypotheses, metrics, reference, factors (see `reworded` for what is kept of that). A
+    variant without a done run, such as one that was a mistake, may go or change.
 
     Raises:
         StudyChangedError: the runs of the folder would no longer be those of the study; the
@@ -118,11 +127,63 @@ def check_definition(study: Study, stored: Mapping[str, Any] | None, folder: Pat
     return {**new, "source": ""} != {**_fields(stored), "source": ""}
 
 
-def write_definition(study: Study, folder: Path, mixed_code: list[dict[str, Any]]) -> None:
-    """Write study.json; `mixed_code` lists the times that runs of other code were let in."""
-    write_json(
-        folder / NAME, {**study.definition(), "mixed_code": mixed_code}, overwrite=True
-    )
+def write_definition(
+    study: Study, folder: Path, mixed_code: list[dict[str, Any]],
+    reworded: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write study.json.
+
+    Args:
+        mixed_code: the times that runs of other code were let in.
+        reworded: as the function of that name gives it.
+    """
+    kept = {"mixed_code": mixed_code, **({"reworded": list(reworded)} if reworded else {})}
+    write_json(folder / NAME, {**study.definition(), **kept}, overwrite=True)
+
+
+def reworded(
+    study: Study, stored: Mapping[str, Any] | None, done: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """What was expected, or to be judged by, and is written or changed now that runs are done.
+
+    A hypothesis is one only if it stood there before the runs that it is about.
+
+    Args:
+        stored: study.json; None where it is lost, and nobody knows what stood there.
+        done: variant -> its done runs.
+
+    Returns:
+        what is kept already, and what is new: "when", "runs" that were done by then, "what" was
+        changed (the names of `Study`'s attributes), and what it "was"; None where that is not
+        known.
+    """
+    found = [] if stored is None else list(stored.get("reworded", []))
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def note(what: str, was: Any, runs: int) -> None:
+        if runs:
+            found.append({"when": when, "runs": runs, "what": what, "was": was})
+
+    before = None if stored is None else stored["hypotheses"]
+    for variant in study.variants:
+        now = study.hypotheses.get(variant, "").split()
+        was = None if before is None else before.get(variant, "")
+        if now != (was or "").split():
+            note(hypothesis_of(variant), was, done.get(variant, 0))
+    if stored is not None:
+        new = study.definition()
+        for name in _JUDGED_BY:
+            # metrics behind the first are looked at beside it, and judge nothing
+            was, now = (each[0] if isinstance(each, list) else each
+                        for each in (stored[name], new[name]))
+            if was != now:
+                note(name, stored[name], sum(done.values()))
+    return found
+
+
+def hypothesis_of(variant: str) -> str:
+    """How an entry of `reworded` names the hypothesis of a variant."""
+    return f"hypotheses[{variant!r}]"
 
 
 def _done_runs(stored: Mapping[str, Any], variant: str, folder: Path) -> int:
@@ -132,7 +193,7 @@ def _done_runs(stored: Mapping[str, Any], variant: str, folder: Path) -> int:
 
 
 def _fields(stored: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in stored.items() if name != "mixed_code"}
+    return {name: value for name, value in stored.items() if name not in _KEPT}
 
 
 def _changed(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

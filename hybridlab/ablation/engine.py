@@ -39,7 +39,7 @@ def run_study(
     folder: str | Path,
     executor: Executor | None = None, workers: int = 2,
     on_event: Callable[[Event], None] | None = None,
-    store: str | Path | None = None, allow_mixed_code: bool = False,
+    store: str | Path | None = None, allow_mixed_code: bool = False, most: int | None = None,
 ) -> StudyState:
     """Do every run of a study that is not done in its folder.
 
@@ -52,10 +52,11 @@ def run_study(
         on_event: called with each `Event`, in this thread.
         store: folder of the caches that runs share; by default `.cache` beside the folder.
         allow_mixed_code: go on where runs were done by other code; study.json records it.
+        most: runs to do now, the next ones in the study's order; None does all.
 
     Returns:
-        the state at the end, complete; if it was before, with an event "other code" where runs
-        were done by other code (`folder.stale_runs` gives the differences).
+        the state at the end, complete unless `most` says otherwise; if it was before, with an event
+        "other code" where runs were done by other code (`folder.stale_runs` gives the differences).
 
     Raises:
         StudyIncompleteError: runs failed, or the executor gave up; all others are kept.
@@ -81,7 +82,7 @@ def run_study(
         kind=getattr(pool, "kind", type(pool).__name__), git=git_facts(),
         threads=getattr(pool, "threads", None),
     )
-    campaign = _Campaign(study, state, pool, task, tell)
+    campaign = _Campaign(study, state, pool, task, tell, most)
     try:
         campaign.run()
     except BaseException:
@@ -99,14 +100,15 @@ class _Campaign:
 
     def __init__(
         self, study: Study, state: StudyState, pool: Any, task: Task,
-        tell: Callable[[Event], None],
+        tell: Callable[[Event], None], most: int | None = None,
     ):
         self.study, self.folder, self.pool, self.task, self.tell = (
             study, state.folder, pool, task, tell
         )
         done = {run.key for run in state.done}
         self.total, self.done = state.total, len(done)
-        self.queue = deque(run for run in study.runs() if run.key not in done)
+        self.part = most is not None
+        self.queue = deque([run for run in study.runs() if run.key not in done][:most])
         self.suspects: deque[PlannedRun] = deque()  # each was at work when a pool broke
         self.flying: dict[Future[Outcome], PlannedRun] = {}
         self.deaths: dict[str, int] = {}
@@ -148,7 +150,7 @@ class _Campaign:
         if self.fatal is not None:
             raise self.fatal
         state = study_state(self.study, self.folder)
-        if not state.complete:
+        if not state.complete and (self.failures or not self.part):
             raise incomplete(self.study, state, list(self.failures.values()))
         return state
 

@@ -17,6 +17,7 @@ from hybridlab.ablation.definition import (
     check_definition,
     definition_or_why,
     read_definition,
+    reworded,
     set_aside,
     write_definition,
 )
@@ -49,6 +50,7 @@ class _Found(NamedTuple):
 
     state: StudyState
     mixed: list[dict[str, Any]]
+    reworded: list[dict[str, Any]]
     write: bool
     damaged: str
     notices: list[tuple[str, str]]
@@ -88,7 +90,7 @@ def prepare(
                     "what the runs tell"
                 )))
             if found.write:
-                write_definition(study, folder, found.mixed)
+                write_definition(study, folder, found.mixed, found.reworded)
     return Ready(found.state, found.notices)
 
 
@@ -137,7 +139,8 @@ def _look(study: Study, folder: Path, code: dict[str, str], allow_mixed_code: bo
             when = datetime.now(UTC).isoformat(timespec="seconds")
             mixed.append({"when": when, "runs": runs, "files": sorted(other)})
             write = True
-    return _Found(state, mixed, write, damaged, notices)
+    words = reworded(study, stored, Counter(run.variant for run in state.done))
+    return _Found(state, mixed, words, write, damaged, notices)
 
 
 def _strangers(study: Study, folder: Path) -> list[str]:

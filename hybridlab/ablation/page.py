@@ -12,46 +12,57 @@ from matplotlib.figure import Figure
 from hybridlab.ablation.tables import Table
 
 GENERATOR = "hybridlab report"
+# Wide tables scroll by themselves, with the keyboard too.
+_SCROLL = '<div class="scroll" tabindex="0">'
 
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;
   color: #222; background: #fff; overflow-wrap: anywhere; }
-h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin-bottom: .4rem; }
+h2 { font-size: 1.2rem; margin-top: 2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .82rem; margin-bottom: 1.2rem;
   font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .5rem; text-align: left; border-bottom: 1px solid #ccc;
   vertical-align: top; overflow-wrap: normal; }
-th { border-bottom: 2px solid #777; vertical-align: bottom; }
+thead th { border-bottom: 2px solid #777; vertical-align: bottom; }
+tbody th { font-weight: 600; }
 .figures th, .figures td { text-align: right; } .figures td { white-space: nowrap; }
-.figures th:first-child, .figures td:first-child { text-align: left; white-space: normal; }
+.figures th:first-child { text-align: left; }
 .verdict th:nth-child(2), .verdict td:nth-child(2) { text-align: left; white-space: normal; }
-.costs th:not(:first-child), .costs td:not(:first-child) { text-align: right; }
-td:first-child { min-width: 9rem; max-width: 20rem; overflow-wrap: anywhere; }
+.costs th:not(:first-child), .costs td { text-align: right; }
+tbody th { min-width: 9rem; max-width: 20rem; overflow-wrap: anywhere; }
 caption { text-align: left; padding-bottom: .4rem; }
 figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; background: #fff; }
 figcaption, .quiet { color: #555; font-size: .85rem; }
 code, pre { font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 .warn { border-left: 4px solid #b84a00; padding-left: 1.8rem; }
+.short { border-left: 4px solid #0067a5; padding-left: 1.8rem; }
 @media (prefers-color-scheme: dark) {
   body { color: #e6e6e6; background: #16181b; } figcaption, .quiet { color: #b4b4b4; }
-  th, td { border-color: #555; } th { border-color: #999; }
+  th, td { border-color: #555; } thead th { border-color: #999; }
   img { padding: .4rem; border-radius: 4px; }
+  .warn { border-color: #ff9248; } .short { border-color: #6db9e8; }
 }
 @media print {
-  body { color: #000; background: #fff; max-width: none; margin: 0; font-size: 11px; }
-  table { font-size: 8px; } th, td { padding: .15rem .3rem; border-color: #999; }
+  @page { size: A4 landscape; margin: 14mm; }
+  :root { color-scheme: light; }
+  body { color: #000; background: #fff; max-width: none; margin: 0; padding: 0; font-size: 11px; }
+  table { font-size: 9px; } th, td { padding: .15rem .3rem; border-color: #999; }
+  thead { display: table-header-group; } thead th { border-color: #555; }
   .scroll { overflow: visible; }
   .figures td { white-space: normal; }
-  figure, tr { break-inside: avoid; }
+  figure, tr, pre { break-inside: avoid; } h1, h2, caption { break-after: avoid; }
+  figure img { max-height: 150mm; width: auto; }
   figcaption, .quiet { color: #333; } img { padding: 0; }
 }
 """
 
 
-def page(title: str, body: Iterable[str]) -> str:
-    """A whole page; `title` is text, `body` is HTML."""
+def page(title: str, body: Iterable[str], author: str = "") -> str:
+    """A whole page; `title` and `author` are text, `body` is HTML."""
+    writer = [f'<meta name="author" content="{escape(author)}">'] if author else []
     # The policy forbids what the page does not have: scripts, and anything from elsewhere.
     return "\n".join([
         "<!doctype html>",
@@ -60,6 +71,7 @@ def page(title: str, body: Iterable[str]) -> str:
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">",
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<meta name="generator" content="{GENERATOR}">',
+        *writer,
         f"<title>{escape(title)}</title>",
         f"<style>{_STYLE}</style></head><body>",
         *body,
@@ -74,7 +86,7 @@ def heading(text: str) -> str:
 
 
 def paragraph(text: str, kind: str = "") -> str:
-    """A paragraph of text; `kind` is a class of the style: "quiet" or "warn"."""
+    """A paragraph of text; `kind` is a class of the style: "quiet", "warn" or "short"."""
     return f"<p{_class(kind)}>{escape(text)}</p>"
 
 
@@ -89,7 +101,7 @@ def pairs(rows: Iterable[tuple[str, str]]) -> str:
         f'<tr><th scope="row">{escape(name)}</th><td><code>{escape(value)}</code></td></tr>'
         for name, value in rows
     )
-    return f'<div class="scroll"><table>{body}</table></div>'
+    return f'{_SCROLL}<table>{body}</table></div>'
 
 
 def html_table(table: Table, caption: str, kind: str = "figures") -> str:
@@ -102,9 +114,11 @@ def html_table(table: Table, caption: str, kind: str = "figures") -> str:
             f"<strong>{escape(cell)}</strong>" if (at, column) in table.bold else escape(cell)
             for column, cell in enumerate(row)
         ]
-        body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        first, *others = cells
+        body.append(f'<tr><th scope="row">{first}</th>'
+                    + "".join(f"<td>{cell}</td>" for cell in others) + "</tr>")
     return (
-        f'<div class="scroll"><table class="{kind}"><caption>{escape(caption)}</caption>'
+        f'{_SCROLL}<table class="{kind}"><caption>{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 

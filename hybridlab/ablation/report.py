@@ -31,6 +31,7 @@ from hybridlab.ablation.plots import (
     interaction_plot,
     interaction_words,
 )
+from hybridlab.ablation.sources import LATER
 from hybridlab.ablation.tables import Table, cost_table, effects_table, variants_table, verdict
 from hybridlab.evaluation.named import named_metric
 from hybridlab.files import write_text
@@ -43,6 +44,7 @@ def write_report(
     path: str | os.PathLike[str],
     others: Sequence[Analysis] = (),
     overwrite: bool = False,
+    author: str = "",
 ) -> Path:
     """Write the page, whole or not at all.
 
@@ -50,6 +52,7 @@ def write_report(
         path: ends in .html.
         others: analyses of the same study by further metrics, shown as tables.
         overwrite: replace a file of that name.
+        author: stands under the title.
 
     Raises:
         ValueError: another ending.
@@ -62,15 +65,17 @@ def write_report(
         raise ValueError(f"{path.name} ends in {path.suffix!r}; give a name that ends in .html")
     if not overwrite and os.path.lexists(path):  # before the pictures are drawn
         raise FileExistsError(f"{path} exists and is kept; choose another name")
-    write_text(path, html_report(analysis, others), overwrite)
+    write_text(path, html_report(analysis, others, author), overwrite)
     return path
 
 
-def html_report(analysis: Analysis, others: Sequence[Analysis] = ()) -> str:
+def html_report(
+    analysis: Analysis, others: Sequence[Analysis] = (), author: str = ""
+) -> str:
     """The page as text: pictures inside, no script, nothing from the network."""
     name = analysis.study or "study"
-    return page(f"{name}: {analysis.metric_name}", [
-        f"<main>{_top(analysis, name)}",
+    return page(f"{analysis.question or name} ({name}, {analysis.metric_name})", [
+        f"<main>{_top(analysis, name, author)}",
         *_troubles(analysis),
         *_hypotheses(analysis),
         *_figures(analysis),
@@ -78,21 +83,35 @@ def html_report(analysis: Analysis, others: Sequence[Analysis] = ()) -> str:
         *_others(others),
         heading("What may be claimed"), listing(may_be_claimed(analysis)),
         heading("What may not"), listing(may_not_be_claimed(analysis)),
-        heading("How to read the figures"), listing([*_reading(analysis), *analysis.notes]),
+        heading("How to read the figures"), listing([
+            *_reading(analysis), *(note for note in analysis.notes if LATER not in note)]),
         *_repeat(analysis),
         "</main>",
-    ])
+    ], author)
 
 
-def _top(analysis: Analysis, name: str) -> str:
+def _top(analysis: Analysis, name: str, author: str) -> str:
     question = analysis.question or "A comparison of runs"
     return (
         f"<h1>{escape(question)}</h1>"
+        + (paragraph(f"Author: {author}") if author else "")
         + paragraph(
             f"Study “{name}”: {len(analysis.rows)} variants, {len(analysis.seeds)} seeds, "
             f"{analysis.samples} test samples, judged by {analysis.metric_name}."
         )
+        + paragraph(_in_short(analysis), "short")
     )
+
+
+def _in_short(analysis: Analysis) -> str:
+    """The verdicts on one line, for whoever reads no further."""
+    told: dict[str, list[str]] = {}
+    for row in analysis.compared():
+        told.setdefault(verdict(analysis, row), []).append(row.name)
+    if not told:
+        return "In short: nothing could be compared."
+    groups = "; ".join(f"{words}: {', '.join(names)}" for words, names in told.items())
+    return f"In short, against {analysis.reference}: {groups}."
 
 
 def _troubles(analysis: Analysis) -> Iterator[str]:
@@ -110,6 +129,9 @@ def _hypotheses(analysis: Analysis) -> Iterator[str]:
     yield heading("What was expected, and what was found")
     caption = f"Differences in {analysis.metric_name} to {analysis.reference}"
     yield html_table(table, caption, "words")
+    late = [note for note in analysis.notes if LATER in note]
+    if late:
+        yield listing(late, "warn")
 
 
 def _found(analysis: Analysis, row: Row) -> str:

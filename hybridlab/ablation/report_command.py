@@ -1,4 +1,4 @@
-"""`hybridlab report STUDY_FOLDER`: a page about a study, or its table.
+"""`hybridlab report STUDY_FOLDER`: a page about a study, or its table; a check of a report on it.
 
 Nothing heavy is imported up here, so that `hybridlab --help` answers at once.
 """
@@ -42,14 +42,33 @@ class Report:
     """Leave this variant out, and say so; may be given several times."""
     resamples: Annotated[int | None, arg(metavar="N")] = None
     """Of the bootstrap; by default 1,000, and 10,000 for verdicts that these leave open."""
+    author: str = ""
+    """Your name, under the title of the page."""
+    check: Annotated[Path | None, arg(metavar="REPORT.md")] = None
+    """Check your own report on the study instead: whether it is whole, and says what the study
+    says. Nothing is written."""
 
     def __post_init__(self) -> None:
+        others = (self.metric, self.reference, self.out, self.resamples)
+        if self.check and (self.without or self.author or self.format != "html" or any(
+                each is not None for each in others)):
+            raise ValueError("--check compares with the study as it is: give it no other option")
         if self.resamples is not None and self.resamples < LEAST:
             raise ValueError(
                 f"resamples is {self.resamples}; give {LEAST} or more (1000 is usual)"
             )
 
     def run(self) -> int:
+        return self._page() if self.check is None else self._check(self.check)
+
+    def _check(self, report: Path) -> int:
+        from hybridlab.ablation.report_check import check_report
+
+        checked = check_report(report, self.folder)
+        print("\n".join(checked.lines()))
+        return 0 if checked.points == checked.of else 1
+
+    def _page(self) -> int:
         from hybridlab.ablation.analysis import analyse
         from hybridlab.ablation.claims import lost_runs
         from hybridlab.ablation.definition import load_definition
@@ -75,7 +94,7 @@ class Report:
             others = [judged_by(each) for each in metrics if each != metric]
             try:
                 path = write_report(
-                    analysis, self.out or self.folder / PAGE, others, overwrite=own
+                    analysis, self.out or self.folder / PAGE, others, own, self.author
                 )
             except OSError as error:
                 if own and error.errno in _READ_ONLY:

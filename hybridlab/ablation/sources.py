@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hybridlab.ablation.definition import load_definition, read_definition
 from hybridlab.ablation.findings import Trouble
@@ -13,6 +14,9 @@ from hybridlab.ablation.provenance import without_paths
 from hybridlab.ablation.records import RunRecord
 from hybridlab.ablation.state import load_results, study_state
 from hybridlab.ablation.study import Study
+
+# In notes about what was changed after runs: the page shows them beside the hypotheses.
+LATER = "was written or changed on"
 
 
 class Source(NamedTuple):
@@ -52,8 +56,10 @@ def from_folder(folder: Path, reference: str | None, without: Sequence[str]) -> 
     ]
     order = list(study.variants)
     troubles.sort(key=lambda each: (order.index(each.variant), each.seed))
-    mixed = (read_definition(folder) or {}).get("mixed_code")
+    stored = read_definition(folder) or {}
+    mixed = stored.get("mixed_code")
     notes = ["runs of other code were let in with --allow-mixed-code"] if mixed else []
+    notes += [_later(each) for each in stored.get("reworded", [])]
     if without:
         notes.append(_left_out(without))
     records = [each for each in load_results(folder) if each.variant in study.variants]
@@ -103,6 +109,18 @@ def _kept(variants: list[str], reference: str, without: Sequence[str]) -> list[s
                 "variant with --reference (reference=)"
             )
     return [name for name in variants if name not in without]
+
+
+def _later(entry: Mapping[str, Any]) -> str:
+    """An entry of `definition.reworded` as a sentence."""
+    was, runs = entry["was"], entry["runs"]
+    known = "what it was before is not known" if was is None else (
+        f"it was {json.dumps(was, ensure_ascii=False)}" if str(was).strip() else "it was empty")
+    return (
+        f"{entry['what']} {LATER} {str(entry['when'])[:10]}, when {runs} "
+        f"{'run was' if runs == 1 else 'runs were'} done ({known}): whoever has seen results may "
+        "have been led by them"
+    )
 
 
 def _left_out(without: Sequence[str]) -> str:

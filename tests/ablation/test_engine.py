@@ -210,10 +210,10 @@ def test_two_starts_at_once_with_other_seeds_do_not_drop_seeds(
     """Both have found no study.json when the first writes it; the second must see it."""
     real, first = folder_module.write_definition, []
 
-    def write(study, folder, mixed):
+    def write(study, *given):
         time.sleep(0.3)
         first.append(study.seeds)
-        real(study, folder, mixed)
+        real(study, *given)
 
     monkeypatch.setattr(folder_module, "write_definition", write)
     study = write_study()

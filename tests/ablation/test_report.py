@@ -338,3 +338,35 @@ def test_an_interval_beside_its_own_value_is_explained_where_it_can_happen(folde
     words = "may not hold its own value: resamples hold copies"
     assert f"An interval of mAP {words}" in html_report(analyse(folder, resamples=200))
     assert words not in html_report(analyse(folder, metric="cf1", resamples=200))
+
+
+def test_it_can_be_handed_in(study):
+    page = Page(html_report(study, author=f"Ada {HOSTILE}"))
+    assert f"Author: Ada {HOSTILE}" in page.text and page.open == []
+    given = [attributes for tag, attributes in page.elements if tag == "meta"]
+    assert {"name": "author", "content": f"Ada {HOSTILE}"} in given
+    assert "Author" not in Page(html_report(study)).text
+    title = page.text.partition(" :root")[0]
+    assert title.startswith("Which?") and title.endswith("(s, mAP)")  # a name for the file
+    style = page.text
+    for part in ("@page", "table-header-group", "prefers-color-scheme: dark", "break-inside"):
+        assert part in style
+    rows = [attributes for tag, attributes in page.elements if tag == "th"]
+    assert all(each.get("scope") in ("row", "col") for each in rows)
+    scrolling = [given for tag, given in page.elements if given.get("class") == "scroll"]
+    assert scrolling and all(each["tabindex"] == "0" for each in scrolling)
+
+
+def test_the_verdicts_stand_at_the_top(study):
+    text = Page(html_report(study)).text
+    assert text.index("In short, against plain: better: ") < text.index("What was expected")
+    assert "; no difference shown: unclear; worse: bad." in text
+    alone = replace(study, rows=study.rows[:1], main_effects=(), interactions=())
+    assert "In short: nothing could be compared." in Page(html_report(alone)).text
+
+
+def test_a_hypothesis_that_came_late_is_told_beside_the_others(study):
+    note = "hypotheses['bad'] was written or changed on 2026-11-05, when 3 runs were done (x)"
+    text = Page(html_report(replace(study, notes=(note, "mind this")))).text
+    assert text.count(note) == 1 and text.index(note) < text.index(" Figures ")
+    assert text.index("mind this") > text.index("How to read the figures")
