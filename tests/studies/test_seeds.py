@@ -9,6 +9,7 @@ from hybridlab.ablation.findings import BETTER, WORSE
 from hybridlab.data.world import WORLD, with_article
 from hybridlab.decoder.cnn_rnn import LabelDecoder
 from hybridlab.frozen import frozen_clip, text_embeddings
+from hybridlab.staged_results import Knowledge
 from hybridlab.studies import seed_000, seed_001, seed_001_architecture, seed_001_components, stages
 from hybridlab.studies.settings import check_settings
 from hybridlab.training.held import seeded
@@ -40,7 +41,7 @@ def test_every_variant_changes_known_settings_and_is_expected_to_do_something(st
 
 def test_variants_of_seed_000_that_only_decide_otherwise_share_what_is_trained(store, monkeypatch):
     # takes longer than all else, and is not asked for here
-    monkeypatch.setattr(seed_000.StagedRun, "known", lambda *given: {})
+    monkeypatch.setattr(Knowledge, "of", lambda *given: {})
     whole = seed_000.run(SMALL_000, 1, store)
     kept = sorted(path.name for path in store.glob("seed-000-*"))
     assert len(kept) == 1 and whole.scores.shape == (12, 80) and whole.seconds["joint"] > 0
