@@ -76,7 +76,7 @@ class Ablate:
 
         study, report = new_study(self.study, STUDIES)
         print(
-            f"{study}: 3 variants x 5 seeds, which run as they stand (some 6 to 10 minutes on two "
+            f"{study}: 3 variants x 5 seeds, which run as they stand (some 4 to 8 minutes on two "
             f"cores)\n{report}: the report, to be filled in\nnext: change the study, write what "
             f"you expect under hypotheses, then `hybridlab ablate {study} --estimate`"
         )
