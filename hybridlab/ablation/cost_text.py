@@ -28,4 +28,9 @@ def cost_lines(cost: CostEstimate, workers: int) -> list[str]:
         f"worker{'s' if workers > 1 else ''}, at most some {duration(most)} "
         f"({duration(cost.seconds)} one after another)"
     )
+    unknown = sum(not each.source for each in cost.variants)
+    if unknown:
+        lines.append(
+            f"{unknown} of {len(cost.variants)} variants are guessed: ask again once each has a run"
+        )
     return lines

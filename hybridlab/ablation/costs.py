@@ -103,12 +103,8 @@ def estimate_cost(study: Study, folder: str | Path, elsewhere: bool = True) -> C
     known = [each for each in costs if each.source]
     if not known:
         return CostEstimate(tuple(costs), done, len(left), math.nan, math.nan, math.nan)
-    # the first run is no guide to others, unless there is no other
-    guides = [
-        value for name, times in here.items() for seed, value in times.items()
-        if (name, seed) != first
-    ] + [each.seconds for each in known if each.source != "this study"]
-    guess = sum(guides) / len(guides) if guides else known[0].seconds
+    # of those that nothing is known of, some find all that they need, and some train for long
+    guess = sum(each.seconds for each in known) / len(known)
     largest = max(each.most for each in known)
     by_name = {each.name: each for each in costs}
     usual = [by_name[name].seconds if by_name[name].source else guess for name in left]

@@ -3,8 +3,9 @@
     hybridlab ablate hybridlab.studies.seed_001_architecture --estimate
     hybridlab ablate hybridlab.studies.seed_001_architecture
 
-The backbones are those whose ImageNet weights come as packages, all at one size of image, though
-each was trained at its own (224, 240, 260): a larger one is not at its best here.
+Some 25 core-minutes for five seeds; it shares its reference with `seed_001_components`. The
+backbones are those whose ImageNet weights come as packages, all at one size of image, though each
+was trained at its own (224, 240, 260): a larger one is not at its best here.
 """
 
 from hybridlab.studies.fusions import RATES

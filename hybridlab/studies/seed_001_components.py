@@ -3,8 +3,9 @@
     hybridlab ablate hybridlab.studies.seed_001_components --estimate
     hybridlab ablate hybridlab.studies.seed_001_components
 
-Each variant takes one component away. "No attention" and "global features" differ in where the map
-is averaged: behind the decoder's projection, or before it.
+Some 10 core-minutes for five seeds (one for a run that trains a reader, seconds where the store has
+it). Each variant takes one component away. "No attention" and "global features" differ in where the
+map is averaged: behind the decoder's projection, or before it.
 """
 
 from hybridlab.studies.seed_001 import seed_001_study

@@ -47,12 +47,12 @@ def planted(folder, times, seeds=range(3), variants="abc", begin=0.0, gap=0.0, *
     return load_definition(folder)
 
 
-def test_the_first_run_is_no_guide_to_the_others(tmp_path):
+def test_two_runs_tell_about_how_long_all_will_take(tmp_path):
     study = planted(tmp_path / "s", {("a", 0): 100.0, ("b", 0): 10.0})
     cost = estimate_cost(study, tmp_path / "s")
     assert (cost.done, cost.left) == (2, 7)
-    # a: 100 for two seeds, as nothing else is known of it; b: 10 for two; c: like b, thrice
-    assert cost.seconds == 2 * 100 + 2 * 10 + 3 * 10
+    # a: 100 for two seeds, as nothing else is known of it; b: 10 for two; c: between, thrice
+    assert cost.seconds == 2 * 100 + 2 * 10 + 3 * 55
     assert cost.most == 2 * 100 + 2 * 10 + 3 * 100
     assert cost.wall(2) == (cost.seconds / 2, cost.most / 2)
     assert cost.wall(50) == (100.0, 100.0)  # no worker is quicker than one run
@@ -102,7 +102,8 @@ def test_words_for_what_is_known_and_what_is_not(tmp_path):
     assert "2 of 9 runs are done" in lines[0]
     assert lines[1].split() == ["a", "1.7", "min,", "1.7", "min"]
     assert "not known yet" in lines[3]
-    assert lines[-1].startswith("7 runs are left: about 2.1 min with 2 workers, at most some 4.3")
+    assert lines[-2].startswith("7 runs are left: about 3.2 min with 2 workers, at most some 4.3")
+    assert lines[-1] == "1 of 3 variants are guessed: ask again once each has a run"
     none = cost_lines(estimate_cost(study, tmp_path / "nowhere", elsewhere=False), 2)
     assert none == ["none of the 9 runs is done, and none like them in another study"]
     done = planted(tmp_path / "done", {(name, 0): 1.0 for name in "abc"}, seeds=[0])
