@@ -122,19 +122,23 @@ def mark(part: str, checks: Sequence[tuple[int, bool, str]]) -> Mark:
 
 
 def missing(part: str, of: int) -> Mark:
+    """No point of `of` for a part whose heading is not there."""
     return Mark(part, 0, of, (f"there is no heading “{HEADINGS[part][0]}”; write ## "
                               f"{HEADINGS[part][0]} and what belongs there",))
 
 
 def is_filled(section: Section, least: int = 3) -> bool:
+    """Whether it has at least so many words, and no TODO is left in it."""
     words = re.findall(r"[^\W_]{2,}", plain(section.text))
     return len(words) >= least and not TODO.search(section.text)
 
 
 def todo(section: Section) -> str:
+    """What to say of a TODO that is left in a section; "" if none is."""
     return "a TODO is left in it; " if TODO.search(section.text) else ""
 
 
 def short(text: str, most: int = 160) -> str:
+    """In one line of at most so many characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[:most - 1]}…"

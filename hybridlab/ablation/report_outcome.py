@@ -32,6 +32,7 @@ _PASTE = " (`hybridlab report FOLDER --format markdown` prints the table)"
 def results(
     section: Section | None, both: Sequence[Section], document: Document, facts: StudyFacts
 ) -> list[Mark]:
+    """Points for means and differences that are the study's own, and for their intervals."""
     if section is None:
         return [missing("results", 2), Mark("figures", 0, 2, ("there are no results to look at",)),
                 Mark("intervals", 0, 1, ("there are no results to look at",))]
@@ -122,6 +123,7 @@ def _named(sentence: str, facts: StudyFacts) -> list[str]:
 
 
 def multiplicity(section: Section | None, facts: StudyFacts) -> Mark:
+    """A point for how many comparisons there are, and how p was corrected for that."""
     if section is None:
         return missing("multiplicity", 1)
     count = sum(row.comparison is not None for row in facts.first.rows)
@@ -136,6 +138,7 @@ def multiplicity(section: Section | None, facts: StudyFacts) -> Mark:
 
 
 def cost(section: Section | None) -> Mark:
+    """A point for how long a run takes."""
     if section is None:
         return missing("cost", 1)
     timed = bool(_TIME.search(plain(section.text)))
@@ -144,6 +147,7 @@ def cost(section: Section | None) -> Mark:
 
 
 def claim(section: Section | None, document: Document, facts: StudyFacts) -> Mark:
+    """Points for claims that are no stronger than the verdicts."""
     if section is None:
         return missing("claim", 4)
     sentences = section.sentences()

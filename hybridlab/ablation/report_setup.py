@@ -27,6 +27,7 @@ _PYTHON_RANGE = re.compile(r"range\((?:(\d+),\s*)?(\d+)\)")
 
 
 def hypothesis(section: Section | None, facts: StudyFacts) -> Mark:
+    """Points for the hypotheses of the study, as they stood before its first run."""
     if section is None:
         return missing("hypothesis", 3)
     text = f" {folded(section.text)} "
@@ -51,6 +52,7 @@ def hypothesis(section: Section | None, facts: StudyFacts) -> Mark:
 
 
 def recipe(section: Section | None, facts: StudyFacts) -> Mark:
+    """Points for the recipe of the study, and for what each variant changes in it."""
     if section is None:
         return missing("recipe", 3)
     study = facts.study
@@ -111,6 +113,7 @@ def _same_value(written: str, value: Any) -> bool:
 
 
 def seeds(section: Section | None, results: Section | None, facts: StudyFacts) -> Mark:
+    """Points for the seeds of the study, and that all variants share them."""
     if section is None:
         return missing("seeds", 2)
     listed = ", ".join(map(str, facts.study.seeds))

@@ -47,7 +47,8 @@ def test_the_example_of_python_fits_the_function():
     (call,) = [node for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Call)
                and getattr(node.func, "id", "") == "slurm_executor"]
     given = {each.arg: None for each in call.keywords}
-    inspect.signature(slurm_executor).bind("partition", "folder", **given)
+    bound = inspect.signature(slurm_executor).bind("partition", "folder", **given)
+    assert given and len(bound.arguments) > 2  # else bind has nothing to refuse
 
 
 def test_links_within_it_lead_somewhere():
